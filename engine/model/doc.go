@@ -1,0 +1,2 @@
+// Package model reads checkpoints of language models.
+package model

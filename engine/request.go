@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/paceline/paceline/engine/backend"
+)
+
+// Options say which model is opened on which backend.
+type Options struct {
+	ModelDir   string // a Hugging Face style folder
+	Backend    string // "cpu" (default), "ref", "cuda"
+	Compute    string // "f32" (default) or "bf16": activations of matrix products where the backend has a choice
+	ISA        string // forces a kernel set ("avx512", "avx2", "scalar"); empty: the best one
+	Threads    int    // 0: one a core
+	MaxContext int    // positions a sequence may have; 0: the model's own limit, cut to what KVBytes holds
+	KVBytes    int64  // memory for KV pages; 0: room for one sequence of MaxContext, at least 64 pages
+	Faults     []Fault
+}
+
+// Fault is a planted defect, for tests of the judge. It is reported in Stats and
+// so in every result, and its results never join a baseline.
+type Fault struct {
+	Kind   string  `json:"kind"`   // "slow", "stall", "wrong-token", "leak"
+	Factor float64 `json:"factor"` // slow: each step takes Factor × as long (≥ 1); leak: bytes kept a request; stall: seconds; wrong-token: probability
+	Every  int     `json:"every"`  // stall: one step in Every; else unused
+}
+
+// Request is one prompt and how to continue it.
+type Request struct {
+	Prompt     []int32          // token ids, at least one
+	MaxTokens  int              // most tokens to generate, ≥ 1
+	Sampling   backend.Sampling // Position is set by the engine
+	Stop       []string         // generation ends before any of these texts
+	StopTokens []int32          // generation ends after any of these ids; they are not part of the text
+	IgnoreEOS  bool             // the model's own end tokens don't end the generation
+	NoCache    bool             // never reads or fills the prefix cache
+}
+
+// Finish reasons.
+const (
+	FinishStop   = "stop"   // an end token or a stop text
+	FinishLength = "length" // MaxTokens or the context was reached
+	FinishCancel = "cancel" // the request's context ended
+	FinishError  = "error"
+)
+
+// Event is one step of a stream. The last event has Finish set.
+type Event struct {
+	Token int32     // the token id; -1 in a last event that brings no token
+	Text  string    // whole UTF-8 that this token completed; may be empty
+	At    time.Time // when the engine had the token, with monotonic reading
+
+	Finish *Finish // set on the last event only
+}
+
+// Finish is how a request ended, with the engine's own account of it.
+type Finish struct {
+	Reason       string // Finish…
+	Err          error  // with FinishError
+	PromptTokens int
+	OutputTokens int // ids generated, an end token included
+	CachedTokens int // prompt positions taken from the prefix cache
+
+	Queued       time.Time // Submit
+	PrefillStart time.Time // first step that had a token of this request
+	PrefillEnd   time.Time // prompt wholly computed: the first token is known
+	End          time.Time // last token
+}
+
+// Stats is the engine's account of itself; counters since Open.
+type Stats struct {
+	Backend backend.Info   `json:"backend"`
+	Memory  backend.Memory `json:"memory"`
+	Faults  []Fault        `json:"faults,omitempty"`
+
+	Steps        uint64 `json:"steps"`
+	Requests     uint64 `json:"requests"`
+	PromptTokens uint64 `json:"prompt_tokens"` // computed, cached ones not counted
+	OutputTokens uint64 `json:"output_tokens"`
+	CachedTokens uint64 `json:"cached_tokens"`
+	Cancelled    uint64 `json:"cancelled"`
+
+	PagesTotal    int   `json:"pages_total"`
+	PagesUsed     int   `json:"pages_used"`
+	PagesPeak     int   `json:"pages_peak"`
+	BytesPerPage  int64 `json:"bytes_per_page"`
+	HeapBytes     int64 `json:"heap_bytes"`      // Go heap in use
+	LeakedBytes   int64 `json:"leaked_bytes"`    // held by the "leak" fault
+	LoadTimeNanos int64 `json:"load_time_nanos"` // Open: reading, packing, page allocation
+}
