@@ -1,0 +1,319 @@
+package model
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// File names of a model folder.
+const (
+	configFile     = "config.json"
+	generationFile = "generation_config.json"
+	weightsFile    = "model.safetensors"
+	indexFile      = "model.safetensors.index.json"
+)
+
+// Checkpoint is an open model folder. Its methods may be called from several
+// goroutines, except Close.
+type Checkpoint struct {
+	Dir        string // as given to Open
+	Config     Config
+	Generation Generation
+	Dialect    string // of config.json: DialectHub or DialectV5
+	Synthetic  bool   // the weights are random numbers made by Synth
+
+	small   []smallFile // config files in the order they are digested
+	shards  []*shard    // by name
+	tensors map[string]place
+	names   []string
+}
+
+type smallFile struct {
+	name string
+	data []byte
+}
+
+// place is where a tensor lies.
+type place struct {
+	shard *shard
+	entry entry
+}
+
+// Open opens the model folder dir and checks that its files are sound and agree
+// with each other; weights are mapped, not read. Errors wrap ErrNotFound,
+// ErrInvalid or ErrUnsupported and name the file, the tensor, what was wanted
+// and what was found. The caller must Close the checkpoint.
+func Open(dir string) (_ *Checkpoint, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open model %s: %w", dir, err)
+		}
+	}()
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: the folder %s doesn't exist", ErrNotFound, absolute(dir))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	defer root.Close()
+	c := &Checkpoint{Dir: dir, tensors: map[string]place{}}
+	if err := c.load(folder{root}); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func absolute(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
+}
+
+func (c *Checkpoint) load(d folder) error {
+	data, err := c.readSmall(d, configFile, 1<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %s has no %s: give the folder that holds it", ErrNotFound, absolute(c.Dir), configFile)
+	}
+	if err != nil {
+		return err
+	}
+	p, err := parseConfig(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", configFile, err)
+	}
+	c.Config, c.Dialect, c.Synthetic = p.Config, p.dialect, p.synthetic
+	if d.exists(generationFile) {
+		if data, err = c.readSmall(d, generationFile, 1<<20); err != nil {
+			return err
+		}
+		if c.Generation, err = parseGeneration(data, &c.Config); err != nil {
+			return fmt.Errorf("%s: %w", generationFile, err)
+		}
+	}
+	if err := c.openWeights(d); err != nil {
+		return err
+	}
+	if !p.tieStated {
+		c.Config.TieEmbeddings = !c.Has(headName)
+	}
+	return c.checkTensors()
+}
+
+func (c *Checkpoint) readSmall(d folder, name string, limit int64) ([]byte, error) {
+	data, err := d.read(name, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	c.small = append(c.small, smallFile{name, data})
+	return data, nil
+}
+
+// openWeights opens the one safetensors file, or else the shards of the index.
+func (c *Checkpoint) openWeights(d folder) error {
+	if d.exists(weightsFile) {
+		return c.addShard(d, weightsFile)
+	}
+	if !d.exists(indexFile) {
+		return c.noWeights(d)
+	}
+	data, err := c.readSmall(d, indexFile, MaxHeaderBytes)
+	if err != nil {
+		return err
+	}
+	index, err := parseIndex(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", indexFile, err)
+	}
+	files := map[string]bool{}
+	for tensor, name := range index {
+		if name != filepath.Base(name) || !filepath.IsLocal(name) || strings.ContainsAny(name, `/\`) {
+			return fmt.Errorf("%s: %w", indexFile, invalidf("tensor %q lies in %q, want the name of a file in this folder", tensor, name))
+		}
+		files[name] = true
+	}
+	for _, name := range sortedKeys(files) {
+		if err := c.addShard(d, name); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				err = invalidf("the shard %s isn't there: %w", name, err)
+			}
+			return fmt.Errorf("%s: %w", indexFile, err)
+		}
+	}
+	for _, tensor := range sortedKeys(index) {
+		if found, ok := c.tensors[tensor]; !ok {
+			return fmt.Errorf("%s: %w", indexFile, invalidf("tensor %q isn't in its shard %s", tensor, index[tensor]))
+		} else if found.shard.name != index[tensor] {
+			return fmt.Errorf("%s: %w", indexFile, invalidf("tensor %q should lie in %s, found it in %s", tensor, index[tensor], found.shard.name))
+		}
+	}
+	for name, found := range c.tensors {
+		if _, ok := index[name]; !ok {
+			return fmt.Errorf("%s: %w", found.shard.name, invalidf("tensor %q isn't in %s", name, indexFile))
+		}
+	}
+	return nil
+}
+
+// noWeights explains a folder without safetensors.
+func (c *Checkpoint) noWeights(d folder) error {
+	entries, err := fs.ReadDir(d.root.FS(), ".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		switch filepath.Ext(e.Name()) {
+		case ".bin", ".pt", ".pth", ".gguf":
+			return unsupportedf("the folder has no %s and no %s, but %.80q; supported: safetensors", weightsFile, indexFile, e.Name())
+		}
+	}
+	return fmt.Errorf("%w: %s has neither %s nor %s: was the download cut short?", ErrNotFound, absolute(c.Dir), weightsFile, indexFile)
+}
+
+func (c *Checkpoint) addShard(d folder, name string) error {
+	s, err := openShard(d, name)
+	if err != nil {
+		return err
+	}
+	c.shards = append(c.shards, s)
+	if len(c.tensors)+len(s.entries) > MaxTensors {
+		return invalidf("%s: more than %d tensors together", name, MaxTensors)
+	}
+	for _, e := range s.entries {
+		if other, ok := c.tensors[e.name]; ok {
+			return invalidf("tensor %q lies in both %s and %s", e.name, other.shard.name, name)
+		}
+		c.tensors[e.name] = place{s, e}
+		c.names = append(c.names, e.name)
+	}
+	return nil
+}
+
+// checkTensors holds the config against the tensors.
+func (c *Checkpoint) checkTensors() error {
+	want := c.Config.Tensors()
+	known := make(map[string]bool, len(want))
+	for _, t := range want {
+		known[t.Name] = true
+		p, ok := c.tensors[t.Name]
+		if !ok {
+			return invalidf("tensor %q of shape %v is missing (%s says %d layers)", t.Name, t.Shape, configFile, c.Config.Layers)
+		}
+		if !slices.Equal(p.entry.shape, t.Shape) {
+			return fmt.Errorf("%s: %w", p.shard.name, invalidf("tensor %q: %s wants shape %v, found %v", t.Name, configFile, t.Shape, p.entry.shape))
+		}
+		if !p.entry.dtype.weight() {
+			return fmt.Errorf("%s: %w", p.shard.name, unsupportedf("tensor %q has type %s; supported: %s, %s, %s", t.Name, p.entry.dtype, BF16, F16, F32))
+		}
+	}
+	for _, name := range c.names {
+		if known[name] || strings.HasSuffix(name, ".rotary_emb.inv_freq") { // a constant that old files carry
+			continue
+		}
+		if name == headName {
+			if err := c.checkTiedHead(); err != nil {
+				return err
+			}
+			continue
+		}
+		return fmt.Errorf("%s: %w", c.tensors[name].shard.name, invalidf("tensor %q has no place in the %s of %d layers that %s describes", name, c.Config.Architecture, c.Config.Layers, configFile))
+	}
+	found := c.tensors[embeddingName].entry.dtype.configName()
+	if c.Config.DType != "" && c.Config.DType != found {
+		return invalidf("%s says %s, but %q is stored as %s", configFile, c.Config.DType, embeddingName, found)
+	}
+	c.Config.DType = found
+	return nil
+}
+
+// checkTiedHead allows a head that is stored although it is tied, as some
+// exporters do, when it really is the embedding.
+func (c *Checkpoint) checkTiedHead() error {
+	head, embedding := c.tensors[headName], c.tensors[embeddingName]
+	if head.entry.dtype == embedding.entry.dtype && slices.Equal(head.entry.shape, embedding.entry.shape) &&
+		bytes.Equal(head.shard.tensor(head.entry).Data, embedding.shard.tensor(embedding.entry).Data) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", head.shard.name, invalidf("%s ties the head to the embedding, but %q differs from %q", configFile, headName, embeddingName))
+}
+
+// Has reports whether there is a tensor of that name.
+func (c *Checkpoint) Has(name string) bool {
+	_, ok := c.tensors[name]
+	return ok
+}
+
+// Names lists all tensors, by file and position in it.
+func (c *Checkpoint) Names() []string { return slices.Clone(c.names) }
+
+// Tensor returns a view of the named tensor. It fails if there is none, and if
+// its file has changed size since Open.
+func (c *Checkpoint) Tensor(name string) (Tensor, error) {
+	p, ok := c.tensors[name]
+	if !ok {
+		return Tensor{}, fmt.Errorf("model %s: %w", c.Dir, invalidf("no tensor %q", name))
+	}
+	if err := p.shard.check(); err != nil {
+		return Tensor{}, fmt.Errorf("model %s: tensor %q: %w", c.Dir, name, err)
+	}
+	return p.shard.tensor(p.entry), nil
+}
+
+// Digest is the SHA-256, in hex, over config.json, generation_config.json where
+// there is one, the index where shards are used, and the safetensors files in
+// the order of their names; each file's contents follow its name, a zero byte and
+// its length as eight bytes, little endian. The tokenizer isn't part of it. It
+// reads all weights (about a second a GB) and isn't cached.
+func (c *Checkpoint) Digest() (string, error) {
+	sum := sha256.New()
+	begin := func(name string, size int64) {
+		sum.Write([]byte(name + "\x00"))
+		sum.Write(binary.LittleEndian.AppendUint64(nil, uint64(size)))
+	}
+	for _, f := range c.small {
+		begin(f.name, int64(len(f.data)))
+		sum.Write(f.data)
+	}
+	for _, s := range c.shards {
+		begin(s.name, s.size)
+		n, err := io.Copy(sum, io.NewSectionReader(s.file, 0, s.size))
+		if err == nil && n != s.size {
+			err = s.check()
+		}
+		if err != nil {
+			return "", fmt.Errorf("digest model %s: %s: %w", c.Dir, s.name, err)
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// Close releases the mappings: no Tensor may be used after it. Closing twice is
+// allowed.
+func (c *Checkpoint) Close() error {
+	var errs []error
+	for _, s := range c.shards {
+		errs = append(errs, s.close())
+	}
+	c.shards, c.tensors, c.names = nil, nil, nil
+	return errors.Join(errs...)
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

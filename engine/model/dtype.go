@@ -1,0 +1,91 @@
+package model
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// DType is an element type, by its name in safetensors.
+type DType string
+
+// The element types that weights may have.
+const (
+	BF16 DType = "BF16" // upper half of a float32
+	F16  DType = "F16"  // IEEE binary16
+	F32  DType = "F32"  // IEEE binary32
+)
+
+// Size is the bytes of one element, or 0 for a type that safetensors doesn't
+// define. Types narrower than a byte aren't supported.
+func (d DType) Size() int {
+	switch d {
+	case "BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0":
+		return 1
+	case BF16, F16, "U16", "I16":
+		return 2
+	case F32, "U32", "I32":
+		return 4
+	case "F64", "U64", "I64":
+		return 8
+	}
+	return 0
+}
+
+// weight reports whether Tensor.Float32 can convert the type.
+func (d DType) weight() bool { return d == BF16 || d == F16 || d == F32 }
+
+// configName is the type's name in config.json, empty if it has none there.
+func (d DType) configName() string {
+	switch d {
+	case BF16:
+		return "bfloat16"
+	case F16:
+		return "float16"
+	case F32:
+		return "float32"
+	}
+	return ""
+}
+
+// float16 converts IEEE binary16 bits; every such value is a float32.
+func float16(bits uint16) float32 {
+	sign := uint32(bits&0x8000) << 16
+	exponent := uint32(bits>>10) & 0x1f
+	fraction := uint32(bits & 0x3ff)
+	switch exponent {
+	case 0: // zero or subnormal: fraction × 2⁻²⁴ is exact in float32
+		v := float32(fraction) * (1.0 / (1 << 24))
+		return math.Float32frombits(math.Float32bits(v) | sign)
+	case 0x1f:
+		return math.Float32frombits(sign | 0x7f800000 | fraction<<13)
+	}
+	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
+}
+
+// bfloat16 rounds to nearest, ties to even. v must be finite.
+func bfloat16(v float32) uint16 {
+	bits := math.Float32bits(v)
+	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
+}
+
+// convert writes the elements of src to dst and returns the index of the first
+// one that is infinite or not a number, or -1.
+func convert(dst []float32, d DType, src []byte) int {
+	bad := -1
+	for i := range dst {
+		var bits uint32
+		switch d {
+		case BF16:
+			bits = uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16
+		case F16:
+			bits = math.Float32bits(float16(binary.LittleEndian.Uint16(src[2*i:])))
+		case F32:
+			bits = binary.LittleEndian.Uint32(src[4*i:])
+		}
+		if bits&0x7f800000 == 0x7f800000 && bad < 0 {
+			bad = i
+		}
+		dst[i] = math.Float32frombits(bits)
+	}
+	return bad
+}
