@@ -3,30 +3,30 @@ package model
 // Config is a model's architecture, after either dialect of config.json was read.
 // One from Open is valid and agrees with the tensors.
 type Config struct {
-	Architecture     string  // "Qwen2ForCausalLM"
-	VocabSize        int     // rows of the embedding
-	HiddenSize       int     // width of the residual stream
-	IntermediateSize int     // width of the gated MLP
-	Layers           int     // transformer blocks
-	Heads            int     // query heads
-	KVHeads          int     // key/value heads; divides Heads
-	HeadDim          int     // size of one head, in elements; even
-	MaxPositions     int     // context length in tokens
-	RopeTheta        float64 // base of the rotary embedding
-	RMSNormEps       float64 // added to the mean square
-	TieEmbeddings    bool    // the head is the embedding
-	DType            string  // of the embedding, as stored: "bfloat16", "float32", "float16"
-	BOS              int32   // -1 where the config names none
-	EOS              []int32 // from generation_config.json, else config.json; may be empty
+	Architecture     string  `json:"architecture"`      // "Qwen2ForCausalLM"
+	VocabSize        int     `json:"vocab_size"`        // rows of the embedding
+	HiddenSize       int     `json:"hidden_size"`       // width of the residual stream
+	IntermediateSize int     `json:"intermediate_size"` // width of the gated MLP
+	Layers           int     `json:"layers"`            // transformer blocks
+	Heads            int     `json:"heads"`             // query heads
+	KVHeads          int     `json:"kv_heads"`          // key/value heads; divides Heads
+	HeadDim          int     `json:"head_dim"`          // size of one head, in elements; even
+	MaxPositions     int     `json:"max_positions"`     // context length in tokens
+	RopeTheta        float64 `json:"rope_theta"`        // base of the rotary embedding
+	RMSNormEps       float64 `json:"rms_norm_eps"`      // added to the mean square
+	TieEmbeddings    bool    `json:"tie_embeddings"`    // the head is the embedding
+	DType            string  `json:"dtype"`             // of the embedding, as stored: "bfloat16", "float32", "float16"
+	BOS              int32   `json:"bos"`               // -1 where the config names none
+	EOS              []int32 `json:"eos"`               // from generation_config.json, else config.json; may be empty
 }
 
 // Generation is what generation_config.json recommends for sampling. Zero values
 // mean that it says nothing.
 type Generation struct {
-	DoSample    bool
-	Temperature float64 // ≥ 0
-	TopK        int     // ≥ 0
-	TopP        float64 // in [0, 1]
+	DoSample    bool    `json:"do_sample"`
+	Temperature float64 `json:"temperature"` // ≥ 0
+	TopK        int     `json:"top_k"`       // ≥ 0
+	TopP        float64 `json:"top_p"`       // in [0, 1]
 }
 
 // The dialects of config.json.

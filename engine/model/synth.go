@@ -1,0 +1,228 @@
+package model
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+)
+
+// ErrNoSpace is wrapped by Synth's error when the disk can't hold the model.
+var ErrNoSpace = errors.New("not enough disk space")
+
+// SynthOptions say how a synthetic model is made. The zero value is valid.
+type SynthOptions struct {
+	// TokenizerDir is a folder with a tokenizer.json, which is copied with the
+	// files that belong to it. Empty: a byte-level tokenizer is written.
+	TokenizerDir string
+	// Seed of the weights: equal seeds give equal files, on every machine.
+	Seed uint64
+	// Progress, if not nil, is called with the bytes of weights written and wanted;
+	// by one goroutine at a time.
+	Progress func(done, total int64)
+
+	// free tells the free bytes of the disk that holds a folder; nil asks the system.
+	free func(dir string) (int64, error)
+}
+
+// Synth writes a model of the preset's architecture with random weights to the
+// folder dir, which must not exist or be empty. It serves measurements of speed:
+// its text means nothing, and Checkpoint.Synthetic says so. The folder appears
+// whole or not at all.
+func Synth(ctx context.Context, preset, dir string, o SynthOptions) error {
+	c, err := PresetConfig(preset)
+	if err != nil {
+		return err
+	}
+	return SynthConfig(ctx, c, dir, o)
+}
+
+// SynthConfig is Synth for any architecture, for tests that need a certain shape.
+// Weights of one seed and name are equal in every element type.
+func SynthConfig(ctx context.Context, c Config, dir string, o SynthOptions) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("make synthetic model %s: %w", dir, err)
+		}
+	}()
+	config, err := synthConfigJSON(c)
+	if err != nil {
+		return err
+	}
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return errors.New("the folder isn't empty: give a new one, or remove it first")
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(filepath.Clean(dir))
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return err
+	}
+	plan := newWeightPlan(c, o.Seed)
+	if err := checkSpace(parent, plan.total+8<<20, o.free); err != nil { // the rest is small
+		return err
+	}
+	temp, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+".partial-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp) // nothing is left of it after the rename
+	if err := os.Chmod(temp, 0o755); err != nil {
+		return err
+	}
+	if err := writeFile(temp, configFile, config); err != nil {
+		return err
+	}
+	if err := writeFile(temp, generationFile, synthGenerationJSON(c)); err != nil {
+		return err
+	}
+	if o.TokenizerDir != "" {
+		err = copyTokenizer(temp, o.TokenizerDir)
+	} else {
+		err = writeTokenizer(temp, c)
+	}
+	if err != nil {
+		return err
+	}
+	if err := plan.write(ctx, filepath.Join(temp, weightsFile), o.Progress); err != nil {
+		return err
+	}
+	check, err := Open(temp)
+	if err != nil {
+		return err
+	}
+	if err := check.Close(); err != nil {
+		return err
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty one
+		return err
+	}
+	return os.Rename(temp, dir)
+}
+
+func checkSpace(dir string, need int64, free func(string) (int64, error)) error {
+	if free == nil {
+		free = freeBytes
+	}
+	have, err := free(dir)
+	if err != nil {
+		return fmt.Errorf("ask for the free space of %s: %w", dir, err)
+	}
+	if have < need {
+		return fmt.Errorf("%w: the model needs %d MB, %s has %d MB free", ErrNoSpace, need>>20, dir, have>>20)
+	}
+	return nil
+}
+
+// synthConfigJSON writes config.json in the hub's dialect and makes sure that
+// reading it gives c again.
+func synthConfigJSON(c Config) ([]byte, error) {
+	fields := map[string]any{
+		"architectures":           []string{c.Architecture},
+		"model_type":              "qwen2",
+		"vocab_size":              c.VocabSize,
+		"hidden_size":             c.HiddenSize,
+		"intermediate_size":       c.IntermediateSize,
+		"num_hidden_layers":       c.Layers,
+		"num_attention_heads":     c.Heads,
+		"num_key_value_heads":     c.KVHeads,
+		"max_position_embeddings": c.MaxPositions,
+		"rope_theta":              c.RopeTheta,
+		"rms_norm_eps":            c.RMSNormEps,
+		"tie_word_embeddings":     c.TieEmbeddings,
+		"torch_dtype":             c.DType,
+		"hidden_act":              "silu",
+		"attention_dropout":       0.0,
+		"initializer_range":       synthDeviation,
+		"max_window_layers":       c.Layers,
+		"sliding_window":          c.MaxPositions,
+		"use_sliding_window":      false,
+		"use_cache":               true,
+		"paceline_synthetic":      true,
+	}
+	if c.HeadDim*c.Heads != c.HiddenSize {
+		fields["head_dim"] = c.HeadDim
+	}
+	if c.BOS >= 0 {
+		fields["bos_token_id"] = c.BOS
+	}
+	if len(c.EOS) > 0 {
+		fields["eos_token_id"] = c.EOS
+	}
+	if len(c.EOS) == 1 {
+		fields["eos_token_id"] = c.EOS[0]
+	}
+	data, err := json.MarshalIndent(fields, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	back, err := parseConfig(data)
+	if err != nil {
+		return nil, err
+	}
+	if !reflect.DeepEqual(back.Config, c) {
+		return nil, fmt.Errorf("the architecture %+v would be read as %+v", c, back.Config)
+	}
+	return append(data, '\n'), nil
+}
+
+func synthGenerationJSON(c Config) []byte {
+	fields := map[string]any{"do_sample": false}
+	if c.BOS >= 0 {
+		fields["bos_token_id"] = c.BOS
+	}
+	if len(c.EOS) > 0 {
+		fields["eos_token_id"] = c.EOS
+	}
+	data, err := json.MarshalIndent(fields, "", "  ")
+	if err != nil {
+		panic(err) // integers and booleans always marshal
+	}
+	return append(data, '\n')
+}
+
+func writeFile(dir, name string, data []byte) error {
+	return os.WriteFile(filepath.Join(dir, name), data, 0o644)
+}
+
+// copyTokenizer copies the files that belong to a tokenizer.
+func copyTokenizer(to, from string) error {
+	for _, name := range []string{
+		"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+		"vocab.json", "merges.txt", "chat_template.jinja",
+	} {
+		err := copyFile(filepath.Join(to, name), filepath.Join(from, name))
+		if errors.Is(err, fs.ErrNotExist) && name != "tokenizer.json" {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("copy the tokenizer: %w", err)
+		}
+	}
+	return nil
+}
+
+func copyFile(to, from string) error {
+	const limit = 256 << 20
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	if info, err := source.Stat(); err != nil {
+		return err
+	} else if !info.Mode().IsRegular() || info.Size() > limit {
+		return fmt.Errorf("%s is no regular file of at most %d MB", from, limit>>20)
+	}
+	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(target, source)
+	return errors.Join(err, target.Close())
+}
