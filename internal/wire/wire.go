@@ -7,6 +7,10 @@
 package wire
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/paceline/paceline/bench/result"
@@ -126,6 +130,18 @@ type EndRequest struct {
 	Counts  map[string]uint64 `json:"counts"`            // stream → last Seq
 	Digest  string            `json:"digest"`            // sha256 over all bodies in order of stream name and Seq
 	Problem *Error            `json:"problem,omitempty"` // with OutcomeError
+}
+
+// Digest binds an attempt's batches together: the SHA-256 in hexadecimal over the
+// SHA-256 of every body, in order of stream name and Seq. sums has them by stream.
+func Digest(sums map[string][][32]byte) string {
+	h := sha256.New()
+	for _, stream := range slices.Sorted(maps.Keys(sums)) {
+		for _, sum := range sums[stream] {
+			h.Write(sum[:])
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // EndReply says that the state is written, or from where batches are missing.
