@@ -23,91 +23,116 @@ func rank(l float32, id int) uint64 {
 	return uint64(order(l))<<32 | uint64(^uint32(id))
 }
 
+// unrank is a logit that has the given order.
+func unrank(o uint32) float32 {
+	if o>>31 == 1 {
+		return math.Float32frombits(o &^ (1 << 31))
+	}
+	return math.Float32frombits(^o)
+}
+
 // cutCount is the rank of the k-th id of the order.
 func (s *Sampler) cutCount(logits []float32, k uint64) uint64 {
-	s.reserve(len(logits))
-	for i := range logits {
-		s.weight[i] = 1
+	s.reserve()
+	for _, l := range logits {
+		s.hist[order(l)>>firstShift]++
 	}
-	return s.cut(logits, k)
+	return s.cut(logits, k, func(float32, int) uint64 { return 1 })
 }
 
 // cutMass is the rank of the last id of the nucleus: of the ids not below floor,
 // the shortest prefix that holds topP of their mass.
 func (s *Sampler) cutMass(logits []float32, floor uint64, first int32, invT float64, topP float32) uint64 {
-	s.reserve(len(logits))
+	s.reserve()
 	zmax := float64(float64(logits[first]) * invT)
+	weight := func(l float32, id int) uint64 {
+		z := float64(float64(l) * invT)
+		if !(z == zmax || z-zmax >= -28) || rank(l, id) < floor {
+			return 0
+		}
+		if z == zmax { // infinite ones too, whose difference is NaN
+			return massOne
+		}
+		return mass(z - zmax)
+	}
 	var total uint64
 	for i, l := range logits {
-		w := uint64(0)
-		if z := float64(float64(l) * invT); z == zmax {
-			w = massOne
-		} else if z-zmax >= -28 {
-			w = mass(z - zmax)
+		if w := weight(l, i); w != 0 {
+			s.hist[order(l)>>firstShift] += w
+			total += w
 		}
-		if w != 0 && rank(l, i) < floor {
-			w = 0
-		}
-		s.weight[i] = w
-		total += w
 	}
 	hi, lo := bits.Mul64(uint64(float64(topP)*(1<<32)), total)
 	lo, carry := bits.Add64(lo, 1<<32-1, 0)
 	target := (hi+carry)<<32 | lo>>32
-	return s.cut(logits, max(target, 1))
+	return s.cut(logits, max(target, 1), weight)
 }
 
-func (s *Sampler) reserve(n int) {
-	if cap(s.weight) < n {
-		s.weight = make([]uint64, n)
-	}
-	s.weight = s.weight[:n]
+// The radix selection splits the 32 bits of order, high bits first, in digits of 12,
+// 10 and 10 bits; firstShift leaves the first.
+const (
+	firstBits  = 12
+	firstShift = 32 - firstBits
+	nextBits   = 10
+)
+
+func (s *Sampler) reserve() {
 	if s.hist == nil {
-		s.hist = make([]uint64, 1<<digitBits[0])
+		s.hist = make([]uint64, 1<<firstBits)
 	}
+	clear(s.hist)
 }
 
-// digitBits splits the 32 bits of order, high bits first.
-var digitBits = [3]int{12, 10, 10}
-
-// cut is the rank of the id at which the running sum of s.weight, in the order of the
-// definition, reaches target ≥ 1. It is a radix selection: each pass fixes the next
-// digit of that id's order, the last one its id. target must not exceed the whole sum.
-func (s *Sampler) cut(logits []float32, target uint64) uint64 {
-	var prefix uint32 // the digits fixed so far
-	shift := 32
-	for pass, width := range digitBits {
-		hist := s.hist[:1<<width]
-		clear(hist)
-		above := shift
-		shift -= width
-		for i, l := range logits {
-			if s.weight[i] == 0 {
-				continue
-			}
-			o := order(l)
-			if pass > 0 && o>>above != prefix {
-				continue
-			}
-			hist[o>>shift&(1<<width-1)] += s.weight[i]
-		}
-		d := len(hist) - 1
-		for d > 0 && hist[d] < target {
-			target -= hist[d]
-			d--
-		}
-		prefix = prefix<<width | uint32(d)
-	}
-	last := 0
+// cut is the rank of the id at which the running sum of weights, in the order of the
+// definition, reaches target ≥ 1, which must not exceed the whole sum. s.hist holds the
+// sums by first digit. It is a radix selection: each pass fixes the next digit of that id's
+// order and keeps the ids that share it, the last one fixes its id.
+func (s *Sampler) cut(logits []float32, target uint64, weight func(l float32, id int) uint64) uint64 {
+	prefix, target := digit(s.hist, target)
+	ids := s.ids[:0]
 	for i, l := range logits {
-		if s.weight[i] == 0 || order(l) != prefix {
-			continue
+		if order(l)>>firstShift == prefix {
+			ids = append(ids, int32(i))
 		}
-		last = i
-		if s.weight[i] >= target {
+	}
+	s.ids = ids // keeps the memory
+	for shift := firstShift - nextBits; shift >= 0; shift -= nextBits {
+		hist := s.hist[:1<<nextBits]
+		clear(hist)
+		for _, id := range ids {
+			l := logits[id]
+			hist[order(l)>>shift&(1<<nextBits-1)] += weight(l, int(id))
+		}
+		var d uint32
+		d, target = digit(hist, target)
+		prefix = prefix<<nextBits | d
+		kept := ids[:0]
+		for _, id := range ids {
+			if order(logits[id])>>shift == prefix {
+				kept = append(kept, id)
+			}
+		}
+		ids = kept
+	}
+	last := int32(0)
+	for _, id := range ids { // equal logits, ascending ids
+		last = id
+		w := weight(logits[id], int(id))
+		if w >= target {
 			break
 		}
-		target -= s.weight[i]
+		target -= w
 	}
 	return uint64(prefix)<<32 | uint64(^uint32(last))
+}
+
+// digit is the bin, from the top, in which the running sum reaches target, and what of
+// target is left for that bin.
+func digit(hist []uint64, target uint64) (bin uint32, left uint64) {
+	d := len(hist) - 1
+	for d > 0 && hist[d] < target {
+		target -= hist[d]
+		d--
+	}
+	return uint32(d), target
 }

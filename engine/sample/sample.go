@@ -38,12 +38,12 @@ func Argmax(logits []float32) int32 {
 	return int32(id)
 }
 
-// Sampler draws tokens and keeps the scratch memory that top-k and top-p need: about 8
-// bytes a logit. The zero value is ready. One goroutine uses it at a time; its draws don't
+// Sampler draws tokens and keeps the scratch memory that top-k and top-p need: 32 KiB
+// and up to 4 bytes a logit. The zero value is ready. One goroutine uses it at a time; its draws don't
 // depend on what it drew before.
 type Sampler struct {
-	weight []uint64
-	hist   []uint64
+	hist []uint64
+	ids  []int32
 }
 
 // Token draws one id with a fresh Sampler. Greedy and plain temperature allocate
@@ -54,7 +54,7 @@ func Token(logits []float32, p backend.Sampling) int32 {
 }
 
 // Token draws one id from logits as the package comment defines, −1 for no logits. It
-// reads logits only, and allocates only for top-k or top-p on the first row of a length.
+// reads logits only, and allocates only for top-k or top-p, until its scratch memory is large enough.
 func (s *Sampler) Token(logits []float32, p backend.Sampling) int32 {
 	first := Argmax(logits)
 	if first < 0 || !(p.Temperature > 0) {
@@ -80,11 +80,15 @@ func (s *Sampler) Token(logits []float32, p backend.Sampling) int32 {
 func race(logits []float32, cut uint64, first int32, invT, t float64, seed, position uint64) int32 {
 	score := func(i int, r uint32) float64 { return float64(float64(logits[i])*invT) + Gumbel(r) }
 	best, bestID := score(int(first), Bits(seed, position, first)), int(first)
-	// No id with a logit under floor can win: even gumbelMax wouldn't lift it. The
-	// margin is far above the rounding of these two lines and of the comparison.
+	// No id with a logit under floor can win: it is cut off, or even gumbelMax wouldn't lift
+	// it. The margin is far above the rounding of these two lines and of the comparison.
+	lowest := math.Inf(-1)
+	if cut > 0 {
+		lowest = float64(unrank(uint32(cut >> 32)))
+	}
 	floorOf := func(best float64) float64 {
 		f := (best - gumbelMax) * t
-		return f - math.Abs(f)*1e-6
+		return max(f-math.Abs(f)*1e-6, lowest)
 	}
 	floor := floorOf(best)
 	for b := 0; b < len(logits); b += 4 {
