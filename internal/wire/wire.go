@@ -36,8 +36,15 @@ const (
 // RPC is the subject of a request from an agent: kind is Claim, Beat, Put or End.
 func RPC(agent, kind string) string { return "rpc." + agent + "." + kind }
 
-// Ctl is the subject on which an agent hears hints.
+// Ctl is the subject on which an agent hears hints: HintWake or HintStop. A hint may
+// be lost: an agent that hears one asks at once what it would have asked soon.
 func Ctl(agent string) string { return "ctl." + agent }
+
+// Hints.
+const (
+	HintWake = "wake" // there may be work to claim
+	HintStop = "stop" // an attempt's must_stop may be set
+)
 
 // Live is the subject of a run's progress, for pages only.
 func Live(run string) string { return "live." + run }

@@ -1,0 +1,223 @@
+package agent
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/paceline/paceline/bench/result"
+	"github.com/paceline/paceline/internal/proc"
+	"github.com/paceline/paceline/internal/wire"
+)
+
+// maxLogLines bounds what one worker may add to the attempt's log.
+const maxLogLines = 2000
+
+// rounds runs every round of the order, each in a fresh worker between two readings
+// of the machine probe.
+func (a *Agent) rounds(ctx context.Context, o wire.Order, s *spool, wake chan<- struct{}) error {
+	dir, err := a.cfg.Model(o.Model)
+	if err != nil {
+		return fmt.Errorf("find model %q on this machine: %w", o.Model, &wire.Error{Class: wire.ClassRequest, Message: err.Error()})
+	}
+	if b := o.Subject.Build; b != "" && b != "self" {
+		return &wire.Error{Class: wire.ClassMachine, Message: fmt.Sprintf("this agent can't provide build %q: it measures its own build only", b)}
+	}
+	for i := range o.Rounds {
+		r := &round{agent: a, order: o, index: o.FirstRound + i, spool: s, wake: wake, model: dir}
+		if err := r.run(ctx); err != nil {
+			return fmt.Errorf("round %d: %w", r.index, err)
+		}
+	}
+	return nil
+}
+
+// round is one start of the subject.
+type round struct {
+	agent *Agent
+	order wire.Order
+	index int
+	spool *spool
+	wake  chan<- struct{}
+	model string
+
+	log []string // the worker's standard error
+}
+
+func (r *round) run(ctx context.Context) error {
+	r.progress(&wire.Progress{Phase: "machine probe"})
+	env, before, err := r.probe(ctx, "before")
+	if err != nil {
+		return err
+	}
+	res, err := r.worker(ctx)
+	if lerr := r.addLog(); err == nil {
+		err = lerr
+	}
+	if err != nil {
+		return err
+	}
+	_, after, err := r.probe(ctx, "after")
+	if err != nil {
+		return err
+	}
+	if env != nil {
+		res.Environment = *env
+	}
+	res.Probes = append(append(before, after...), res.Probes...)
+	records, err := lines([]result.Round{*res})
+	if err != nil {
+		return err
+	}
+	return r.add(wire.StreamRounds, records)
+}
+
+// probe reads the machine's own speed in a child of this program. Without a probe
+// there is nothing to say.
+func (r *round) probe(ctx context.Context, when string) (*result.Environment, []result.Probe, error) {
+	if len(r.agent.cfg.Probe) == 0 {
+		return nil, nil, nil
+	}
+	child, err := proc.Start(ctx, proc.Options{Args: r.agent.cfg.Probe})
+	if err != nil {
+		return nil, nil, fmt.Errorf("machine probe: %w", err)
+	}
+	f, rerr := wire.ReadFrame(bufio.NewReader(child.Stdout))
+	if err := child.Stop(5 * time.Second); err != nil {
+		return nil, nil, fmt.Errorf("machine probe: %w", orCause(ctx, err))
+	}
+	if rerr != nil {
+		return nil, nil, fmt.Errorf("machine probe: %w", rerr)
+	}
+	for i := range f.Probes {
+		f.Probes[i].When = when
+	}
+	return f.Env, f.Probes, nil
+}
+
+// worker runs one worker process and gives the round that it measured.
+func (r *round) worker(ctx context.Context) (*result.Round, error) {
+	spawned := time.Now()
+	child, err := proc.Start(ctx, proc.Options{Args: r.agent.cfg.Worker, Log: r.logLine})
+	if err != nil {
+		return nil, fmt.Errorf("start the worker: %w", err)
+	}
+	res, rerr := r.converse(child, spawned)
+	werr := child.Stop(10 * time.Second)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("worker: %w", context.Cause(ctx))
+	}
+	var we *wire.Error
+	switch {
+	case errors.As(rerr, &we):
+		return nil, rerr
+	case werr != nil:
+		return nil, &wire.Error{Class: wire.ClassSubject, Message: "the worker ended: " + werr.Error()}
+	case rerr != nil:
+		return nil, &wire.Error{Class: wire.ClassSubject, Message: "the worker was not understood: " + rerr.Error()}
+	}
+	return res, nil
+}
+
+// converse speaks the worker protocol: hello, order, then frames until the round or
+// an error. A worker that is silent for too long is killed.
+func (r *round) converse(child *proc.Child, spawned time.Time) (*result.Round, error) {
+	silent := time.AfterFunc(r.agent.cfg.Silence, child.Kill)
+	defer silent.Stop()
+	in := bufio.NewReader(child.Stdout)
+	hello, err := wire.ReadFrame(in)
+	if err != nil {
+		return nil, err
+	}
+	if hello.Hello == nil {
+		return nil, errors.New("its first frame is no hello")
+	}
+	if v := hello.Hello.Protocol; v < 1 || v > wire.WorkerProtocol {
+		return nil, &wire.Error{Class: wire.ClassRequest, Message: fmt.Sprintf(
+			"the worker (%s) speaks protocol %d, this agent 1 to %d: update the older of the two", hello.Hello.Version, v, wire.WorkerProtocol)}
+	}
+	order := wire.RoundOrder{
+		Protocol: hello.Hello.Protocol, Run: r.order.Run, Attempt: r.order.Attempt, Round: r.index, Suite: r.order.Suite,
+		Subject: r.order.Subject, ModelDir: r.model, Faults: r.order.Faults, Spawned: spawned,
+	}
+	if err := wire.WriteFrame(child.Stdin, &wire.Frame{Order: &order}); err != nil {
+		return nil, err
+	}
+	for {
+		f, err := wire.ReadFrame(in)
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = errors.New("it ended without a result")
+			}
+			return nil, err
+		}
+		silent.Reset(r.agent.cfg.Silence)
+		switch {
+		case f.Progress != nil:
+			r.progress(f.Progress)
+		case f.Samples != nil:
+			records, err := lines(f.Samples)
+			if err != nil {
+				return nil, err
+			}
+			if err := r.add(wire.StreamSamples, records); err != nil {
+				return nil, &wire.Error{Class: wire.ClassMachine, Message: err.Error()}
+			}
+		case f.Error != nil:
+			return nil, f.Error
+		case f.Round != nil:
+			return f.Round, nil
+		}
+	}
+}
+
+func (r *round) add(stream string, records []json.RawMessage) error {
+	if err := r.spool.add(stream, records); err != nil {
+		return err
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (r *round) logLine(line string) {
+	if len(r.log) < maxLogLines {
+		r.log = append(r.log, line)
+	}
+}
+
+func (r *round) addLog() error {
+	records, err := lines(r.log)
+	if err != nil || len(records) == 0 {
+		return err
+	}
+	return r.add(wire.StreamLog, records)
+}
+
+// progress announces where the round stands; nobody may be listening.
+func (r *round) progress(p *wire.Progress) {
+	p.Run, p.Attempt, p.Agent = r.order.Run, r.order.Attempt, r.agent.cfg.ID
+	p.Round, p.Rounds = r.index, r.order.FirstRound+r.order.Rounds-1
+	p.At = time.Now()
+	b, err := json.Marshal(p)
+	if err != nil {
+		return
+	}
+	if err := r.agent.cfg.Bus.Publish(context.Background(), wire.Live(p.Run), b); err != nil {
+		r.agent.cfg.Log.Debug("progress not announced", "error", err)
+	}
+}
+
+// orCause prefers why ctx ended to what that did to a child.
+func orCause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
