@@ -138,8 +138,8 @@ func (c *Checkpoint) openWeights(d folder) error {
 	}
 	files := map[string]bool{}
 	for tensor, name := range index {
-		if name != filepath.Base(name) || !filepath.IsLocal(name) || strings.ContainsAny(name, `/\`) {
-			return fmt.Errorf("%s: %w", indexFile, invalidf("tensor %q lies in %q, want the name of a file in this folder", tensor, name))
+		if !filepath.IsLocal(name) || strings.ContainsAny(name, `/\`) || !strings.HasSuffix(name, ".safetensors") {
+			return fmt.Errorf("%s: %w", indexFile, invalidf("tensor %q lies in %q, want the name of a .safetensors file in this folder", tensor, name))
 		}
 		files[name] = true
 	}

@@ -42,14 +42,17 @@ func Synth(ctx context.Context, preset, dir string, o SynthOptions) error {
 	return SynthConfig(ctx, c, dir, o)
 }
 
-// SynthConfig is Synth for any architecture, for tests that need a certain shape.
-// Weights of one seed and name are equal in every element type.
+// SynthConfig is Synth for any architecture, for tests that need a certain shape,
+// in bfloat16 or float32. Weights of one seed and name are equal in every element type.
 func SynthConfig(ctx context.Context, c Config, dir string, o SynthOptions) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("make synthetic model %s: %w", dir, err)
 		}
 	}()
+	if c.DType != BF16.configName() && c.DType != F32.configName() {
+		return unsupportedf("element type %.40q; supported: bfloat16, float32", c.DType)
+	}
 	config, err := synthConfigJSON(c)
 	if err != nil {
 		return err
