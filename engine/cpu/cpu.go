@@ -1,0 +1,211 @@
+//go:build native
+
+package cpu
+
+/*
+#include "step.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/sample"
+)
+
+// engine is an open model.
+type engine struct {
+	info    backend.Info
+	options Options
+	config  model.Config
+	memory  backend.Memory
+
+	weights, kv, scratch region
+
+	model  *C.pl_model // in scratch, as all that C reads during a step
+	batch  *C.pl_batch
+	layers *C.pl_layer
+	lists  lists
+	team   *C.pl_team
+
+	active  *backend.Batch // launched and not collected
+	sampler sample.Sampler
+	logits  []float32 // handed out by Collect
+	logProb []float32
+	closed  bool
+}
+
+// lists are the arrays of a batch, in memory that C may keep.
+type lists struct {
+	ids, positions, slots, pages *C.int32_t
+	unit                         *C.pl_unit
+	head, scoreAt, scoreOf       *C.int32_t
+	score                        *C.float
+}
+
+// Open packs the checkpoint's weights into memory of its own and starts the
+// threads; the checkpoint may be closed afterwards. Its errors wrap
+// backend.ErrUnavailable if a kernel set is asked for that this machine can't run.
+// The caller must Close the backend.
+func Open(c *model.Checkpoint, o Options) (backend.Backend, error) {
+	e, err := open(c, o)
+	if err != nil {
+		return nil, fmt.Errorf("open the cpu backend: %w", err)
+	}
+	return e, nil
+}
+
+func open(c *model.Checkpoint, o Options) (_ *engine, err error) {
+	isa, err := chooseISA(o.ISA)
+	if err != nil {
+		return nil, err
+	}
+	o, err = o.complete(c.Config, cores())
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{options: o, config: c.Config}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.Close())
+		}
+	}()
+	l := loader{c: c, region: &e.weights}
+	if err := e.allocate(isa); err != nil {
+		return nil, err
+	}
+	l.plan(e.model, unsafe.Slice(e.layers, c.Config.Layers))
+	if err := l.load(e.model); err != nil {
+		return nil, err
+	}
+	e.team = C.pl_team_new(C.int32_t(o.Threads))
+	if e.team == nil {
+		return nil, fmt.Errorf("start %d threads: the system has no more to give", o.Threads-1)
+	}
+	e.model.team = e.team
+	e.configure(isa, l.typ)
+	e.memory = backend.Memory{Weights: e.weights.size, KV: e.kv.size, Activation: e.scratch.size}
+	e.info = backend.Info{
+		Name: "cpu", Device: deviceName(), ISA: isa.name, Compute: o.Compute,
+		Weights: map[int]string{C.PL_BF16: "bf16", C.PL_F32: "f32"}[l.typ],
+		Threads: o.Threads, MaxInFlight: 1, MaxRows: maxRows, MaxTokens: maxTokens,
+		MaxContext: o.MaxContext, VocabSize: c.Config.VocabSize,
+	}
+	return e, nil
+}
+
+// allocate maps the KV pages and everything that a step writes.
+func (e *engine) allocate(isa kernelSet) error {
+	c, d, o := e.config, dimsOf(e.config), e.options
+	var m C.pl_model
+	var rope *float32
+	r := &e.scratch
+	reserve(r, &e.model, 1)
+	reserve(r, &e.batch, 1)
+	reserve(r, &e.layers, c.Layers)
+	reserve(r, &rope, o.MaxContext*c.HeadDim)
+	reserve(r, &m.x, maxTokens*d.hidden)
+	reserve(r, &m.xn, maxTokens*d.hidden)
+	reserve(r, &m.qkv, maxTokens*d.qkv)
+	reserve(r, &m.att, maxTokens*c.Heads*d.dim)
+	reserve(r, &m.act, maxTokens*d.inter)
+	reserve(r, &m.logits, maxRows*d.vocab)
+	reserve(r, &m.scores, C.PL_SCORE_ROWS*d.vocab)
+	if o.Compute == "bf16" {
+		reserve(r, &m.xn_h, maxTokens*d.hidden)
+		reserve(r, &m.att_h, maxTokens*c.Heads*d.dim)
+		reserve(r, &m.act_h, maxTokens*d.inter)
+	}
+	reserve(r, &m.scratch, o.Threads)
+	m.gate_up_size = C.size_t(max(32*maxTokens, 2*d.inter))
+	threads := make([]C.pl_scratch, o.Threads)
+	for i := range threads {
+		s := &threads[i]
+		reserve(r, &s.norm, C.PL_SOLO_ROWS*d.hidden)
+		reserve(r, &s.norm_h, C.PL_SOLO_ROWS*d.hidden)
+		reserve(r, &s.gate_up, int(m.gate_up_size))
+		reserve(r, &s.q, C.PL_ATT_ROWS*d.dim)
+		reserve(r, &s.s, C.PL_ATT_ROWS*C.PL_PAGE)
+		reserve(r, &s.o, C.PL_ATT_ROWS*d.dim)
+		reserve(r, &s.max, C.PL_ATT_ROWS)
+		reserve(r, &s.sum, C.PL_ATT_ROWS)
+	}
+	reserve(r, &e.lists.ids, maxTokens)
+	reserve(r, &e.lists.positions, maxTokens)
+	reserve(r, &e.lists.slots, maxTokens)
+	reserve(r, &e.lists.pages, maxRows*pagesFor(o.MaxContext))
+	reserve(r, &e.lists.unit, maxTokens*c.Heads)
+	reserve(r, &e.lists.head, maxRows)
+	reserve(r, &e.lists.scoreAt, maxTokens)
+	reserve(r, &e.lists.scoreOf, maxTokens)
+	reserve(r, &e.lists.score, maxTokens)
+	if err := r.open("activations"); err != nil {
+		return err
+	}
+	copy(unsafe.Slice(m.scratch, o.Threads), threads)
+	fillRope(unsafe.Slice(rope, o.MaxContext*c.HeadDim), c.HeadDim, c.RopeTheta)
+	m.rope = (*C.float)(unsafe.Pointer(rope))
+	m.page_floats = C.size_t(e.pageFloats())
+	reserve(&e.kv, &m.pages, o.Pages*e.pageFloats())
+	if err := e.kv.open("KV pages"); err != nil {
+		return err
+	}
+	m.layer = e.layers
+	*e.model = m
+	return nil
+}
+
+// configure writes the sizes.
+func (e *engine) configure(isa kernelSet, typ int) {
+	c, d, m := e.config, dimsOf(e.config), e.model
+	m.kernels = isa.c
+	m.layers, m.heads, m.kv_heads = C.int32_t(c.Layers), C.int32_t(c.Heads), C.int32_t(c.KVHeads)
+	m.hidden, m.hidden_real = C.int32_t(d.hidden), C.int32_t(c.HiddenSize)
+	m.inter = C.int32_t(d.inter)
+	m.dim, m.dim_real = C.int32_t(d.dim), C.int32_t(c.HeadDim)
+	m.vocab, m.vocab_real = C.int32_t(d.vocab), C.int32_t(c.VocabSize)
+	m.eps = C.float(c.RMSNormEps)
+	m.q_scale = C.float(1 / math.Sqrt(float64(c.HeadDim)))
+	if e.options.Compute == "bf16" {
+		m.round = 1
+		if isa.c.gemm_dot != nil && typ == C.PL_BF16 {
+			m.dot = 1
+		}
+	}
+}
+
+// fillRope writes (cos, sin) of position·theta^(-2i/dim) for every position and
+// pair i, from float64: a float32 angle is off by 1e-3 at position 32,768.
+func fillRope(dst []float32, dim int, theta float64) {
+	for i := range dim / 2 {
+		frequency := math.Pow(theta, -2*float64(i)/float64(dim))
+		for p := range len(dst) / dim {
+			sin, cos := math.Sincos(float64(p) * frequency)
+			dst[p*dim+2*i], dst[p*dim+2*i+1] = float32(cos), float32(sin)
+		}
+	}
+}
+
+func (e *engine) Info() backend.Info     { return e.info }
+func (e *engine) Memory() backend.Memory { return e.memory }
+func (e *engine) Pages() backend.Pages   { return pages{e} }
+
+// Close ends the threads and frees all memory. It may be called twice.
+func (e *engine) Close() error {
+	if e.active != nil {
+		return errors.New("close the cpu backend: a batch is launched and not collected")
+	}
+	C.pl_team_free(e.team)
+	e.team = nil
+	e.weights.close()
+	e.kv.close()
+	e.scratch.close()
+	e.memory = backend.Memory{}
+	e.closed = true
+	return nil
+}

@@ -1,0 +1,57 @@
+//go:build native
+
+package cpu
+
+/*
+#include "memory.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// align is the alignment of everything laid out in a region, in bytes.
+const align = 64
+
+// region is memory outside Go's heap, mapped once and cut into pieces. Sizes are
+// planned first: every piece is reserved, then the region is mapped, then pieces
+// get their addresses.
+type region struct {
+	size  int64
+	base  unsafe.Pointer
+	fixes []func()
+}
+
+// reserve plans count elements of type T and sets *to when the region is mapped.
+func reserve[T any](r *region, to **T, count int) {
+	var zero T
+	at := r.size
+	r.size += (int64(count)*int64(unsafe.Sizeof(zero)) + align - 1) / align * align
+	r.fixes = append(r.fixes, func() { *to = (*T)(unsafe.Add(r.base, at)) })
+}
+
+// open maps the region, zeroed, and sets the addresses of its pieces.
+func (r *region) open(what string) error {
+	r.base = C.pl_map(C.size_t(max(r.size, 1)))
+	if r.base == nil {
+		return fmt.Errorf("map %d bytes for %s: the system has no more memory to give", r.size, what)
+	}
+	for _, fix := range r.fixes {
+		fix()
+	}
+	r.fixes = nil
+	return nil
+}
+
+// close frees the region; it may be called twice and on one never opened.
+func (r *region) close() {
+	if r.base != nil {
+		C.pl_unmap(r.base, C.size_t(max(r.size, 1)))
+		r.base = nil
+	}
+}
+
+// pad is n rounded up to whole vectors of 16.
+func pad(n int) int { return (n + C.PL_LANES - 1) / C.PL_LANES * C.PL_LANES }

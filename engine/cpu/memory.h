@@ -1,0 +1,28 @@
+//go:build native
+
+// Memory that the engine's numbers lie in, and the packing of weights into it.
+#ifndef PL_MEMORY_H
+#define PL_MEMORY_H
+
+#include "kernels.h"
+
+// pl_map gives zeroed memory aligned to 2 MiB, in huge pages where the system
+// allows it, or NULL. pl_unmap frees it; bytes is the same number.
+void *pl_map(size_t bytes);
+void pl_unmap(void *p, size_t bytes);
+
+// pl_source is a row-major weight matrix of a checkpoint and where its rows and
+// columns go: row i to first + (i/row_group)·row_stride + i%row_group, column k to
+// (k/col_group)·col_stride + k%col_group.
+typedef struct {
+	const void *data;
+	int32_t type; // PL_BF16, PL_F32, PL_F16
+	int32_t rows, cols;
+	int32_t first, row_group, row_stride, col_group, col_stride;
+} pl_source;
+
+// pl_pack writes rows [lo, hi) of a source into a packed matrix. It returns 1 if
+// one of them is infinite or not a number, else 0.
+int pl_pack(const pl_matrix *to, void *data, const pl_source *from, int32_t lo, int32_t hi);
+
+#endif
