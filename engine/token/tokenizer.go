@@ -1,0 +1,183 @@
+package token
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// ErrNoEngine is Open's error in the flavour of the program without an engine.
+var ErrNoEngine = errors.New("this build has no engine: use the native build")
+
+// ErrClosed is returned by a Tokenizer that was closed.
+var ErrClosed = errors.New("the tokenizer is closed")
+
+// codec is the native library's part: ids and text, nothing else.
+type codec interface {
+	encode(text string, addSpecial bool) ([]int32, error)
+	decode(ids []int32, skipSpecial bool) (string, error)
+	close() error
+}
+
+// Tokenizer is a model's tokenizer with its special tokens and its chat template.
+// All methods may be called concurrently; Close waits for those under way.
+type Tokenizer struct {
+	codec  codec
+	vocab  *vocabulary
+	config Config
+	chat   *Template // nil: the model has none
+	digest string
+}
+
+// open reads a model folder; load makes the native part from a tokenizer.json.
+func open(dir string, load func(tokenizerJSON []byte) (codec, error)) (*Tokenizer, error) {
+	path := filepath.Join(dir, "tokenizer.json")
+	data, err := readFile(path, maxTokenizerBytes, false)
+	if err != nil {
+		return nil, fmt.Errorf("open the tokenizer: %w; a model folder needs a tokenizer.json", err)
+	}
+	vocab, err := parseVocabulary(data)
+	if err != nil {
+		return nil, fmt.Errorf("open the tokenizer %s: %w", path, err)
+	}
+	config, err := readConfig(dir, vocab)
+	if err != nil {
+		return nil, fmt.Errorf("open the tokenizer in %s: %w", dir, err)
+	}
+	t := &Tokenizer{vocab: vocab, config: config}
+	if config.ChatTemplate != "" {
+		if t.chat, err = NewTemplate(config.ChatTemplate, config.Special); err != nil {
+			return nil, fmt.Errorf("open the tokenizer in %s: %w", dir, err)
+		}
+	}
+	sum := sha256.Sum256(data)
+	t.digest = hex.EncodeToString(sum[:])
+	if t.codec, err = load(vocab.source); err != nil {
+		return nil, fmt.Errorf("open the tokenizer %s: %w", path, err)
+	}
+	vocab.source, vocab.ids = nil, addedOnly(vocab)
+	return t, nil
+}
+
+// addedOnly keeps of a vocabulary's ids those of special tokens: nothing looks up
+// others, and a hundred thousand strings need memory.
+func addedOnly(v *vocabulary) map[string]int32 {
+	kept := map[string]int32{}
+	for text, id := range v.ids {
+		if v.special[id] {
+			kept[text] = id
+		}
+	}
+	return kept
+}
+
+// Encode gives text's ids, with the tokens that the model expects around a text
+// when addSpecial is set (Qwen's expect none). Special tokens spelt in the text
+// become themselves. No text gives no ids and a slice that isn't nil.
+//
+// Text must not hold a NUL character; invalid UTF-8 is read as U+FFFD.
+func (t *Tokenizer) Encode(text string, addSpecial bool) ([]int32, error) {
+	if at := strings.IndexByte(text, 0); at >= 0 {
+		return nil, fmt.Errorf("tokenize a text of %d bytes: byte %d is a NUL character, which the tokenizer library can't take; remove it", len(text), at)
+	}
+	ids, err := t.codec.encode(text, addSpecial)
+	if err != nil {
+		return nil, fmt.Errorf("tokenize a text of %d bytes: %w", len(text), err)
+	}
+	if ids == nil {
+		ids = []int32{}
+	}
+	return ids, nil
+}
+
+// Decode gives the text of ids, without special tokens when skipSpecial is set.
+// Ids that the tokenizer doesn't know add nothing; bytes that aren't UTF-8 show as
+// U+FFFD. It need not give back what was encoded: tokenizers may normalise.
+func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) (string, error) {
+	var text strings.Builder
+	from := 0
+	part := func(end int) error {
+		if from == end {
+			return nil
+		}
+		s, err := t.codec.decode(ids[from:end], skipSpecial)
+		text.WriteString(s)
+		return err
+	}
+	// A NUL ends any character before it, so the parts around it decode apart.
+	for i, id := range ids {
+		nul, ok := t.vocab.nul[id]
+		if !ok {
+			continue
+		}
+		if err := part(i); err != nil {
+			return "", fmt.Errorf("decode %d tokens: %w", len(ids), err)
+		}
+		if !skipSpecial || !t.vocab.special[id] {
+			text.WriteString(nul)
+		}
+		from = i + 1
+	}
+	if err := part(len(ids)); err != nil {
+		return "", fmt.Errorf("decode %d tokens: %w", len(ids), err)
+	}
+	return text.String(), nil
+}
+
+// Silent reports whether id never adds text to a decode; see [Decoder].
+func (t *Tokenizer) Silent(id int32, skipSpecial bool) bool {
+	if id < 0 || int(id) >= t.vocab.size || !t.vocab.known[id] {
+		return true
+	}
+	return skipSpecial && t.vocab.special[id]
+}
+
+// Stream starts the text of one generation; see [NewStream].
+func (t *Tokenizer) Stream(skipSpecial bool) *Stream { return NewStream(t, skipSpecial) }
+
+// VocabSize is the tokenizer's highest id + 1. A model's own number, the rows of
+// its embedding, is often larger: it is padded.
+func (t *Tokenizer) VocabSize() int { return t.vocab.size }
+
+// Verify checks that every id of the tokenizer has a row in a model with vocabSize
+// of them.
+func (t *Tokenizer) Verify(vocabSize int) error { return t.vocab.verify(vocabSize) }
+
+func (v *vocabulary) verify(vocabSize int) error {
+	if v.size <= vocabSize {
+		return nil
+	}
+	return fmt.Errorf("the tokenizer has ids up to %d and the model's vocabulary has %d entries (ids up to %d): the tokenizer.json belongs to another model", v.size-1, vocabSize, vocabSize-1)
+}
+
+// SpecialID gives the id of a special token such as <|im_end|>.
+func (t *Tokenizer) SpecialID(text string) (int32, bool) {
+	id, ok := t.vocab.ids[text]
+	return id, ok
+}
+
+// IsSpecial reports whether id is a special token.
+func (t *Tokenizer) IsSpecial(id int32) bool { return t.vocab.special[id] }
+
+// Config gives the model folder's settings. The caller must not change its slices
+// and maps.
+func (t *Tokenizer) Config() Config { return t.config }
+
+// Digest is the SHA-256 of the folder's tokenizer.json, in hex.
+func (t *Tokenizer) Digest() string { return t.digest }
+
+// Chat renders a conversation by the model's chat template. Encode its result with
+// addSpecial false: templates write the special tokens themselves.
+func (t *Tokenizer) Chat(c Conversation) (string, error) {
+	if t.chat == nil {
+		return "", ErrNoChatTemplate
+	}
+	return t.chat.Render(c)
+}
+
+// Close frees the native tokenizer. Later calls of Encode and Decode give
+// [ErrClosed]; closing twice is no error.
+func (t *Tokenizer) Close() error { return t.codec.close() }

@@ -1,0 +1,159 @@
+package token
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// maxID is the highest token id that a tokenizer may have; published ones stay
+// below 300,000.
+const maxID = 1<<24 - 1
+
+// vocabulary is what this package itself needs to know of a tokenizer.json; the
+// merges and the rules are the native library's business.
+type vocabulary struct {
+	size    int              // highest id + 1
+	known   []bool           // by id: false in gaps
+	special map[int32]bool   // added tokens flagged special
+	ids     map[string]int32 // every token's id, by its text in the file
+	nul     map[int32]string // the tokens whose text holds a NUL, with that text
+	source  []byte           // the file, without truncation and padding
+}
+
+type tokenizerFile struct {
+	Truncation  json.RawMessage `json:"truncation"`
+	Padding     json.RawMessage `json:"padding"`
+	AddedTokens []struct {
+		ID      int64  `json:"id"`
+		Content string `json:"content"`
+		Special bool   `json:"special"`
+	} `json:"added_tokens"`
+	Decoder json.RawMessage `json:"decoder"`
+	Model   struct {
+		Type         string          `json:"type"`
+		Vocab        json.RawMessage `json:"vocab"`
+		ByteFallback bool            `json:"byte_fallback"`
+	} `json:"model"`
+}
+
+// parseVocabulary reads a tokenizer.json in the format of Hugging Face's
+// tokenizers. It accepts what the native library accepts or refuses itself; its
+// own errors are for what this package relies on.
+func parseVocabulary(data []byte) (*vocabulary, error) {
+	var file tokenizerFile
+	if err := json.Unmarshal(data, &file); err != nil {
+		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
+	}
+	v := &vocabulary{
+		special: map[int32]bool{},
+		nul:     map[int32]string{},
+		source:  data,
+	}
+	var err error
+	if v.ids, err = parseVocab(file.Model.Vocab); err != nil {
+		return nil, err
+	}
+	byteLevel := bytes.Contains(file.Decoder, []byte(`"ByteLevel"`))
+	for text, id := range v.ids {
+		if err := v.add(text, int64(id)); err != nil {
+			return nil, err
+		}
+		v.noteNUL(text, id, byteLevel, file.Model.ByteFallback)
+	}
+	for _, t := range file.AddedTokens {
+		if err := v.add(t.Content, t.ID); err != nil {
+			return nil, err
+		}
+		v.ids[t.Content] = int32(t.ID)
+		if t.Special {
+			v.special[int32(t.ID)] = true
+		}
+		v.noteNUL(t.Content, int32(t.ID), byteLevel, false)
+	}
+	if v.size == 0 {
+		return nil, errors.New("the tokenizer has no tokens: neither model.vocab nor added_tokens names any")
+	}
+	return v, v.dropTruncation(file)
+}
+
+// parseVocab reads model.vocab: an object of ids (BPE, WordPiece, WordLevel) or a
+// list of [text, score] whose places are the ids (Unigram).
+func parseVocab(raw json.RawMessage) (map[string]int32, error) {
+	ids := map[string]int32{}
+	switch raw = bytes.TrimSpace(raw); {
+	case len(raw) == 0 || string(raw) == "null":
+	case raw[0] == '[':
+		var list [][]json.RawMessage
+		if err := json.Unmarshal(raw, &list); err != nil {
+			return nil, fmt.Errorf("model.vocab of a tokenizer.json: %w", err)
+		}
+		for i, entry := range list {
+			if len(entry) == 0 || i > maxID {
+				return nil, fmt.Errorf("model.vocab of a tokenizer.json: entry %d is empty or beyond the limit of %d", i, maxID)
+			}
+			var text string
+			if err := json.Unmarshal(entry[0], &text); err != nil {
+				return nil, fmt.Errorf("model.vocab of a tokenizer.json: entry %d: %w", i, err)
+			}
+			ids[text] = int32(i)
+		}
+	default:
+		if err := json.Unmarshal(raw, &ids); err != nil {
+			return nil, fmt.Errorf("model.vocab of a tokenizer.json: %w", err)
+		}
+	}
+	return ids, nil
+}
+
+// add records that id exists.
+func (v *vocabulary) add(text string, id int64) error {
+	if id < 0 || id > maxID {
+		return fmt.Errorf("token %.40q of a tokenizer.json has the id %d, outside 0 to %d", text, id, maxID)
+	}
+	v.size = max(v.size, int(id)+1)
+	if n := v.size - len(v.known); n > 0 {
+		v.known = append(v.known, make([]bool, n)...)
+	}
+	v.known[id] = true
+	return nil
+}
+
+// noteNUL remembers tokens that hold a NUL character: the native library passes
+// text as C strings and can't decode them.
+func (v *vocabulary) noteNUL(text string, id int32, byteLevel, byteFallback bool) {
+	switch {
+	case byteLevel && strings.ContainsRune(text, nulRune):
+		if s, ok := byteLevelText(text); ok {
+			v.nul[id] = s
+		}
+	case byteFallback && text == "<0x00>":
+		v.nul[id] = "\x00"
+	case strings.Contains(text, "\x00"):
+		v.nul[id] = text
+	}
+}
+
+// dropTruncation removes truncation and padding from the source that the native
+// library gets. Hugging Face's transformers, whose ids ours must equal, switches
+// both off for each call unless asked for; left in, they would cut long prompts
+// without a word.
+func (v *vocabulary) dropTruncation(file tokenizerFile) error {
+	absent := func(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
+	if absent(file.Truncation) && absent(file.Padding) {
+		return nil
+	}
+	var whole map[string]json.RawMessage
+	if err := json.Unmarshal(v.source, &whole); err != nil {
+		return fmt.Errorf("not a tokenizer.json: %w", err)
+	}
+	whole["truncation"], whole["padding"] = json.RawMessage("null"), json.RawMessage("null")
+	source, err := json.Marshal(whole)
+	if err != nil {
+		return fmt.Errorf("write a tokenizer.json without truncation: %w", err)
+	}
+	v.source = source
+	return nil
+}
