@@ -1,0 +1,98 @@
+# Paceline's commands. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The native flavour links the tokenizer library, C kernels and NVML; it must start on
+# machines without NVIDIA's libraries, hence the lazy binding.
+TOKENIZERS = $(shell build/tokenizers.sh 2>/dev/null | tail -n 1)
+NATIVE     = CGO_ENABLED=1 CGO_LDFLAGS="-L$$(build/tokenizers.sh | tail -n 1)"
+LAZY       = -ldflags '-extldflags=-Wl,-z,lazy'
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STAMP      = -ldflags '-X main.version=$(VERSION) -extldflags=-Wl,-z,lazy'
+COUNTS    ?=
+SUM        = go run ./build/testsum $(if $(COUNTS),-add $(COUNTS))
+
+DATA ?=
+ONCE ?=
+ARGS ?=
+
+## The two that everybody needs
+
+.PHONY: run
+run: build ## measure the shipped model with suite "ci", judge it, show the dashboard (ONCE=1: end with the verdict's exit code; DATA=dir; ARGS="…")
+	@code=0; ./bin/paceline up --suite ci $(if $(DATA),--data $(DATA)) $(if $(ONCE),--once) $(ARGS) || code=$$?; \
+	if [ $$code -ne 0 ]; then echo "paceline ended with exit code $$code"; fi; exit $$code
+
+.PHONY: test
+test: tokenizers assets ## everything that needs no outside server
+	@$(NATIVE) go test -json -tags native $(LAZY) ./... | $(SUM)
+
+## Building
+
+.PHONY: build
+build: doctor tokenizers assets ## bin/paceline, native: with the engine
+	@$(NATIVE) go build -tags native $(STAMP) -o bin/paceline ./cmd/paceline
+
+.PHONY: build-plain
+build-plain: assets ## bin/paceline-plain: static, without the engine, needs Go only
+	@CGO_ENABLED=0 go build -ldflags '-X main.version=$(VERSION)' -o bin/paceline-plain ./cmd/paceline
+
+.PHONY: tokenizers
+tokenizers: ## the native tokenizer library, cached outside the checkout
+	@build/tokenizers.sh >/dev/null
+
+.PHONY: assets
+assets: ## ECharts for the pages, from npm, digest checked
+	@build/assets.sh
+
+.PHONY: influxd
+influxd: ## an InfluxDB server for test-real, cached outside the checkout (minutes of CPU, once)
+	@build/influxd.sh
+
+.PHONY: doctor
+doctor: ## check the versions of what the build needs
+	@build/doctor.sh
+
+.PHONY: setup
+setup: ## install with apt what apt has in a new enough version
+	@build/doctor.sh --install
+
+## Checking
+
+.PHONY: check
+check: tokenizers assets ## formatting, vet, staticcheck, structure, both flavours, generated files
+	@build/check.sh
+
+.PHONY: test-real
+test-real: tokenizers assets ## what needs real servers: influxd and Chromium
+	@PACELINE_INFLUXD="$$(build/influxd.sh | tail -n 1)" $(NATIVE) \
+	go test -json -tags native,real $(LAZY) -run 'Real' ./coordinator/... ./dashboard/... ./cmd/... | $(SUM) -max-skips 0
+
+.PHONY: race
+race: tokenizers ## the concurrent packages under the race detector
+	@$(NATIVE) go test -json -race -tags native $(LAZY) ./agent/... ./internal/bus/... ./internal/proc/... ./coordinator/... \
+	./bench/load/... ./bench/harness/... ./engine ./engine/sched/... ./engine/cpu/... ./worker/... | $(SUM)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s) each
+	@build/fuzz.sh
+
+.PHONY: bench
+bench: tokenizers ## Go benchmarks; they print, nothing asserts
+	@$(NATIVE) go test -tags native $(LAZY) -run '^$$' -bench . ./engine/... ./bench/...
+
+.PHONY: deep
+deep: tokenizers ## one shard of the long checks, chosen by commit (SHARD=n picks one)
+	@build/deep.sh
+
+## Else
+
+.PHONY: clean
+clean: ## remove what was built here; the caches outside stay
+	rm -rf bin
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*?## ' '/^## /{printf "\n%s\n", substr($$0,4)} /^[a-z-]+:.*## /{split($$1,a,":"); printf "  make %-12s %s\n", a[1], $$2}' $(MAKEFILE_LIST)
