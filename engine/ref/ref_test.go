@@ -1,0 +1,261 @@
+package ref
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/sample"
+)
+
+// TestAgainstTransformers compares with what Hugging Face transformers computes in
+// float64. The tolerance is a float32's rounding of logits and of transformers'
+// rotary angles, which it always takes in float32.
+func TestAgainstTransformers(t *testing.T) {
+	const tolerance = 1e-6
+	folder := os.Getenv("PACELINE_KEEP")
+	if folder == "" {
+		folder = t.TempDir()
+	}
+	for _, name := range []string{"tied", "untied"} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t, filepath.Join(folder, name), shape(t, name), Options{Pages: 4})
+			data, err := os.ReadFile("testdata/synthetic-" + name + ".json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want struct {
+				IDs              []int32
+				Logits, LogProbs []float64
+			}
+			if err := json.Unmarshal(data, &want); err != nil {
+				t.Fatal(err)
+			}
+			got := step(t, b, backend.Row{Tokens: want.IDs, Pages: []backend.PageID{3, 1, 0, 2}, WantLogits: true, WantAllLogProbs: true})[0]
+			if d := difference(t, got.Logits, want.Logits); d > tolerance {
+				t.Errorf("logits differ by up to %g, want at most %g", d, tolerance)
+			}
+			if d := difference(t, got.LogProbs, want.LogProbs); d > tolerance {
+				t.Errorf("log-probabilities differ by up to %g, want at most %g", d, tolerance)
+			}
+		})
+	}
+}
+
+// difference is the greatest one between elements.
+func difference(t *testing.T, got []float32, want []float64) float64 {
+	t.Helper()
+	if len(got) != len(want) || len(want) == 0 {
+		t.Fatalf("%d values, want %d", len(got), len(want))
+	}
+	worst := 0.0
+	for i := range got {
+		d := math.Abs(float64(got[i]) - want[i])
+		if math.IsNaN(d) {
+			t.Fatalf("value %d is %v, want %v", i, got[i], want[i])
+		}
+		worst = max(worst, d)
+	}
+	return worst
+}
+
+func TestBlocksGiveTheSameNumbers(t *testing.T) {
+	b := openTiny(t)
+	ids, pages := someTokens(150), []backend.PageID{5, 0, 9}
+	want := inBlocks(t, b, ids, len(ids), pages)
+	for _, size := range []int{1, 7, 16, 64, 149} {
+		if got := inBlocks(t, b, ids, size, pages); !slices.Equal(got, want) {
+			t.Errorf("blocks of %d give other logits", size)
+		}
+	}
+}
+
+func TestRowsDontMeet(t *testing.T) {
+	b := openTiny(t)
+	first, second := someTokens(100), someTokens(90)[20:]
+	onePages, twoPages := []backend.PageID{0, 1}, []backend.PageID{2, 3}
+	wantFirst := inBlocks(t, b, first, 100, onePages)
+	wantSecond := inBlocks(t, b, second, 70, []backend.PageID{4, 5})
+	// Fed together, one by a long chunk and one by short ones.
+	out := step(t, b,
+		backend.Row{Tokens: first[:99], Pages: onePages},
+		backend.Row{Tokens: second[:30], Pages: twoPages})
+	if out[0].Logits != nil || out[0].LogProbs != nil || out[0].Token != -1 {
+		t.Errorf("a row that asks for nothing got %+v", out[0])
+	}
+	out = step(t, b,
+		backend.Row{Tokens: second[30:], Start: 30, Pages: twoPages, WantLogits: true},
+		backend.Row{Tokens: first[99:], Start: 99, Pages: onePages, WantLogits: true})
+	if !slices.Equal(out[0].Logits, wantSecond) || !slices.Equal(out[1].Logits, wantFirst) {
+		t.Error("two sequences in one batch give other logits than each alone")
+	}
+}
+
+func TestSharedPrefix(t *testing.T) {
+	b := openTiny(t)
+	ids := someTokens(100)
+	want := inBlocks(t, b, ids, 100, []backend.PageID{0, 1})
+	// Two rows read page 0 together; the second page's first 20 positions are copied.
+	if err := b.Pages().Copy(7, 1, 20); err != nil {
+		t.Fatal(err)
+	}
+	out := step(t, b,
+		backend.Row{Tokens: ids[84:], Start: 84, Pages: []backend.PageID{0, 7}, WantLogits: true},
+		backend.Row{Tokens: ids[64:], Start: 64, Pages: []backend.PageID{0, 8}, WantLogits: true})
+	for i := range out {
+		if !slices.Equal(out[i].Logits, want) {
+			t.Errorf("row %d, which takes its beginning from other pages, gives other logits", i)
+		}
+	}
+	if err := b.Pages().Copy(9, 1, 10); err != nil {
+		t.Fatal(err)
+	}
+	out = step(t, b, backend.Row{Tokens: ids[84:], Start: 84, Pages: []backend.PageID{0, 9}, WantLogits: true})
+	if slices.Equal(out[0].Logits, want) {
+		t.Error("copying 10 of 20 positions gives the logits of all 20")
+	}
+}
+
+func TestCopyRefusals(t *testing.T) {
+	pages := openTiny(t).Pages()
+	for _, c := range []struct {
+		dst, src backend.PageID
+		tokens   int
+	}{{0, 0, 1}, {-1, 0, 1}, {0, -1, 1}, {0, backend.PageID(pages.Count()), 1}, {backend.PageID(pages.Count()), 0, 1}, {0, 1, 0}, {0, 1, 65}} {
+		if err := pages.Copy(c.dst, c.src, c.tokens); err == nil {
+			t.Errorf("Copy(%d, %d, %d): got no error", c.dst, c.src, c.tokens)
+		}
+	}
+}
+
+// TestLogProbsAreThoseOfLogits compares the two ways to the same numbers.
+func TestLogProbsAreThoseOfLogits(t *testing.T) {
+	b := openTiny(t)
+	ids := someTokens(12)
+	pages := []backend.PageID{0}
+	got := step(t, b, backend.Row{Tokens: ids, Pages: pages, WantAllLogProbs: true})[0].LogProbs
+	if len(got) != len(ids)-1 {
+		t.Fatalf("%d log-probabilities for %d tokens", len(got), len(ids))
+	}
+	for i := range got {
+		logits := step(t, b, backend.Row{Tokens: ids[i : i+1], Start: i, Pages: pages, WantLogits: true})[0].Logits
+		if want := sample.LogProb(logits, ids[i+1]); math.Abs(float64(got[i])-want) > 1e-5 {
+			t.Errorf("token %d: log-probability %v, want %v from the logits", i+1, got[i], want)
+		}
+	}
+}
+
+func TestSampling(t *testing.T) {
+	b := openTiny(t)
+	ids := someTokens(9)
+	for _, p := range []backend.Sampling{{}, {Temperature: 0.7, TopP: 0.9, Seed: 5, Position: 9}, {Temperature: 1, TopK: 3, Seed: 6, Position: 9}} {
+		out := step(t, b, backend.Row{Tokens: ids, Pages: []backend.PageID{0}, Sample: &p, WantLogits: true})[0]
+		if want := sample.Token(out.Logits, p); out.Token != want {
+			t.Errorf("%+v: token %d, want %d from the logits", p, out.Token, want)
+		}
+	}
+}
+
+func TestLaunchRefusals(t *testing.T) {
+	c := shape(t, "tied")
+	b := open(t, filepath.Join(t.TempDir(), "tiny"), c, Options{Pages: 8, MaxContext: 300})
+	row := func(change func(*backend.Row)) []backend.Row {
+		r := backend.Row{Tokens: []int32{1, 2}, Pages: []backend.PageID{0}}
+		change(&r)
+		return []backend.Row{r}
+	}
+	for _, c := range []struct {
+		name string
+		rows []backend.Row
+		want string
+	}{
+		{"no rows", nil, "no rows"},
+		{"no tokens", row(func(r *backend.Row) { r.Tokens = nil }), "row 0: it has no tokens"},
+		{"chained", row(func(r *backend.Row) { r.Tokens, r.Chained = nil, true }), "chained"},
+		{"token above the vocabulary", row(func(r *backend.Row) { r.Tokens[1] = 512 }), "token 1 is 512"},
+		{"negative token", row(func(r *backend.Row) { r.Tokens[0] = -1 }), "token 0 is -1"},
+		{"negative start", row(func(r *backend.Row) { r.Start = -1 }), "leave the context"},
+		{"beyond the context", row(func(r *backend.Row) { r.Start = 299; r.Pages = []backend.PageID{0, 1, 2, 3, 4} }), "leave the context of 300"},
+		{"a page too few", row(func(r *backend.Row) { r.Start = 63 }), "want 2"},
+		{"unknown page", row(func(r *backend.Row) { r.Pages[0] = 8 }), "is 8, want 0 to 7"},
+		{"the same page twice", row(func(r *backend.Row) { r.Start = 63; r.Pages = []backend.PageID{1, 1} }), "used 2 times"},
+		{"a bad temperature", row(func(r *backend.Row) { r.Sample = &backend.Sampling{Temperature: -1} }), "temperature"},
+		{"two rows write one page", []backend.Row{
+			{Tokens: []int32{1}, Pages: []backend.PageID{1}}, {Tokens: []int32{2}, Pages: []backend.PageID{1}},
+		}, "used 2 times"},
+		{"one row writes what another reads", []backend.Row{
+			{Tokens: []int32{1}, Start: 64, Pages: []backend.PageID{1, 2}}, {Tokens: []int32{2}, Pages: []backend.PageID{1}},
+		}, "row 1 writes page 1"},
+		{"too many tokens", []backend.Row{
+			{Tokens: make([]int32, 300), Pages: []backend.PageID{0, 1, 2, 3, 4}}, {Tokens: make([]int32, 192), Pages: []backend.PageID{5, 6, 7}},
+			{Tokens: make([]int32, 21), Pages: []backend.PageID{5}},
+		}, "513 tokens"},
+		{"too many rows", make([]backend.Row, 257), "257 rows"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := b.Launch(&backend.Batch{Rows: c.rows})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got error %v, want one with %q", err, c.want)
+			}
+		})
+	}
+	// A refused batch leaves the backend as it was.
+	step(t, b, row(func(*backend.Row) {})...)
+}
+
+func TestLaunchAndCollectAlternate(t *testing.T) {
+	b := openTiny(t)
+	one := &backend.Batch{Rows: []backend.Row{{Tokens: []int32{1}, Pages: []backend.PageID{0}}}}
+	two := &backend.Batch{Rows: []backend.Row{{Tokens: []int32{1}, Pages: []backend.PageID{1}}}}
+	if err := b.Collect(one); err == nil {
+		t.Error("collecting what wasn't launched: got no error")
+	}
+	if err := b.Launch(one); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Launch(two); err == nil {
+		t.Error("a second batch in flight: got no error")
+	}
+	if err := b.Collect(two); err == nil {
+		t.Error("collecting the wrong batch: got no error")
+	}
+	if err := b.Collect(one); err != nil {
+		t.Error(err)
+	}
+	if err := b.Collect(one); err == nil {
+		t.Error("collecting twice: got no error")
+	}
+}
+
+func TestOpenOptions(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "tiny")
+	c := shape(t, "tied")
+	b := open(t, dir, c, Options{})
+	info, memory := b.Info(), b.Memory()
+	if info.Name != "ref" || info.Compute != "f64" || info.MaxContext != 1024 || info.VocabSize != 512 || info.MaxInFlight != 1 {
+		t.Errorf("got %+v", info)
+	}
+	// 64 pages of 64 positions, 2 layers, keys and values of 2 heads of 64, 8 bytes each.
+	if got, want := memory.KV, int64(64*64*2*2*2*64*8); got != want || b.Pages().BytesPerPage() != want/64 || b.Pages().Count() != 64 {
+		t.Errorf("%d bytes in %d pages of %d, want %d in 64", got, b.Pages().Count(), b.Pages().BytesPerPage(), want)
+	}
+	m, err := model.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if in := m.Inspect(); memory.Weights != 4*in.Parameters {
+		t.Errorf("%d bytes of weights, want 4 for each of %d", memory.Weights, in.Parameters)
+	}
+	for _, o := range []Options{{MaxContext: 1025}, {MaxContext: -1}, {Pages: -1}} {
+		if _, err := Open(m, o); err == nil {
+			t.Errorf("%+v: got no error", o)
+		}
+	}
+}
