@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // DType is an element type, by its name in safetensors.
@@ -69,23 +70,32 @@ func bfloat16(v float32) uint16 {
 }
 
 // convert writes the elements of src to dst and returns the index of the first
-// one that is infinite or not a number, or -1.
+// one that is infinite or not a number, or -1. One loop a type: this runs over
+// every weight of a model.
 func convert(dst []float32, d DType, src []byte) int {
-	bad := -1
-	for i := range dst {
-		var bits uint32
-		switch d {
-		case BF16:
-			bits = uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16
-		case F16:
-			bits = math.Float32bits(float16(binary.LittleEndian.Uint16(src[2*i:])))
-		case F32:
-			bits = binary.LittleEndian.Uint32(src[4*i:])
+	const exponent = 0x7f800000 // all its bits are set in Inf and NaN only
+	finite := true
+	switch d {
+	case BF16:
+		for i := range dst {
+			bits := uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16
+			finite = finite && bits&exponent != exponent
+			dst[i] = math.Float32frombits(bits)
 		}
-		if bits&0x7f800000 == 0x7f800000 && bad < 0 {
-			bad = i
+	case F16:
+		for i := range dst {
+			dst[i] = float16(binary.LittleEndian.Uint16(src[2*i:]))
+			finite = finite && math.Float32bits(dst[i])&exponent != exponent
 		}
-		dst[i] = math.Float32frombits(bits)
+	case F32:
+		for i := range dst {
+			bits := binary.LittleEndian.Uint32(src[4*i:])
+			finite = finite && bits&exponent != exponent
+			dst[i] = math.Float32frombits(bits)
+		}
 	}
-	return bad
+	if finite {
+		return -1
+	}
+	return slices.IndexFunc(dst, func(v float32) bool { return math.Float32bits(v)&exponent == exponent })
 }

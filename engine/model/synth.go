@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"syscall"
 )
 
 // ErrNoSpace is wrapped by Synth's error when the disk can't hold the model.
@@ -46,6 +47,9 @@ func Synth(ctx context.Context, preset, dir string, o SynthOptions) error {
 // in bfloat16 or float32. Weights of one seed and name are equal in every element type.
 func SynthConfig(ctx context.Context, c Config, dir string, o SynthOptions) (err error) {
 	defer func() {
+		if errors.Is(err, syscall.ENOSPC) { // others wrote while we did
+			err = fmt.Errorf("%w: %w", ErrNoSpace, err)
+		}
 		if err != nil {
 			err = fmt.Errorf("make synthetic model %s: %w", dir, err)
 		}
