@@ -32,7 +32,7 @@ type Sampler interface {
 
 // ErrAbsent is wrapped by the error of opening a source that this machine or this
 // build doesn't have. It is no reason to stop: nothing is sampled from it.
-var ErrAbsent = errors.New("not on this machine")
+var ErrAbsent = errors.New("absent")
 
 // Reading is one sample of a source; what the source doesn't know is nil or empty.
 type Reading struct {
@@ -88,3 +88,14 @@ func Fingerprint(ctx context.Context, samplers []Sampler) (result.Environment, e
 	}
 	return env, errors.Join(errs...)
 }
+
+// Reasons why a GPU runs slower than it could (GPUReading.Throttle). The first four
+// invalidate a trial; a software power cap is normal on a loaded GPU and is only
+// recorded.
+const (
+	ThrottleHWSlowdown = "hw_slowdown"
+	ThrottleHWThermal  = "hw_thermal"
+	ThrottlePowerBrake = "power_brake"
+	ThrottleSWThermal  = "sw_thermal"
+	ThrottleSWPowerCap = "sw_power_cap"
+)

@@ -1,0 +1,17 @@
+//go:build !native
+
+package nvml
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/paceline/paceline/bench/probe"
+)
+
+func TestPlainBuildSaysSo(t *testing.T) {
+	s, err := Open()
+	if s != nil || !errors.Is(err, probe.ErrAbsent) {
+		t.Errorf("sampler %v, error %v; want none and ErrAbsent", s, err)
+	}
+}
