@@ -34,9 +34,11 @@ type engine struct {
 	team   *C.pl_team
 
 	active  *backend.Batch // launched and not collected
+	uses    []int32        // a page's uses by a batch under check, else 0
 	sampler sample.Sampler
 	logits  []float32 // handed out by Collect
 	logProb []float32
+	solo    int // work below which one thread computes
 	closed  bool
 }
 
@@ -53,30 +55,31 @@ type lists struct {
 // backend.ErrUnavailable if a kernel set is asked for that this machine can't run.
 // The caller must Close the backend.
 func Open(c *model.Checkpoint, o Options) (backend.Backend, error) {
-	e, err := open(c, o)
+	e, err := openOn(c, o, cores())
 	if err != nil {
 		return nil, fmt.Errorf("open the cpu backend: %w", err)
 	}
 	return e, nil
 }
 
-func open(c *model.Checkpoint, o Options) (_ *engine, err error) {
+// openOn is Open on a machine of so many cores.
+func openOn(c *model.Checkpoint, o Options, cores int) (_ *engine, err error) {
 	isa, err := chooseISA(o.ISA)
 	if err != nil {
 		return nil, err
 	}
-	o, err = o.complete(c.Config, cores())
+	o, err = o.complete(c.Config, cores)
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{options: o, config: c.Config}
+	e := &engine{options: o, config: c.Config, uses: make([]int32, o.Pages), solo: soloWork}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
 		}
 	}()
 	l := loader{c: c, region: &e.weights}
-	if err := e.allocate(isa); err != nil {
+	if err := e.allocate(); err != nil {
 		return nil, err
 	}
 	l.plan(e.model, unsafe.Slice(e.layers, c.Config.Layers))
@@ -100,7 +103,7 @@ func open(c *model.Checkpoint, o Options) (_ *engine, err error) {
 }
 
 // allocate maps the KV pages and everything that a step writes.
-func (e *engine) allocate(isa kernelSet) error {
+func (e *engine) allocate() error {
 	c, d, o := e.config, dimsOf(e.config), e.options
 	var m C.pl_model
 	var rope *float32

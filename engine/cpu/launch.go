@@ -54,6 +54,29 @@ func (e *engine) check(b *backend.Batch) error {
 	if tokens > maxTokens {
 		return fmt.Errorf("a batch of %d tokens: want at most %d", tokens, maxTokens)
 	}
+	return e.checkSharing(b.Rows)
+}
+
+// checkSharing refuses a page that one row writes while another row, or another
+// place of the same row, uses it: threads would race for it.
+func (e *engine) checkSharing(rows []backend.Row) error {
+	count := func(by int32) {
+		for i := range rows {
+			for _, p := range rows[i].Pages[:pagesFor(rows[i].Start+len(rows[i].Tokens))] {
+				e.uses[p] += by
+			}
+		}
+	}
+	count(1)
+	defer count(-1)
+	for i := range rows {
+		r := &rows[i]
+		for _, p := range r.Pages[r.Start/backend.PageTokens : pagesFor(r.Start+len(r.Tokens))] {
+			if e.uses[p] > 1 {
+				return fmt.Errorf("row %d writes page %d, which is used %d times in this batch", i, p, e.uses[p])
+			}
+		}
+	}
 	return nil
 }
 
@@ -134,7 +157,7 @@ func (e *engine) fill(b *backend.Batch) {
 		heads: C.int32_t(heads), head: l.head,
 		scored: C.int32_t(scored), score_at: l.scoreAt, score_of: l.scoreOf, score: l.score,
 	}
-	if e.options.Threads > 1 && e.work(tokens, heads+scored) >= soloWork {
+	if e.options.Threads > 1 && e.work(tokens, heads+scored) > e.solo {
 		e.batch.all = 1
 	}
 }

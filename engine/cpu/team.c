@@ -146,6 +146,7 @@ void pl_team_run(pl_team *t, int all, void (*fn)(void *, int32_t), void *arg)
 		move(&t->job);
 	}
 	fn(arg, 0);
+	pl_team_barrier(t);
 }
 
 static void *worker(void *p)
@@ -158,6 +159,7 @@ static void *worker(void *p)
 		if (t->quit)
 			return NULL;
 		t->fn(t->arg, s.id);
+		pl_team_barrier(t);
 	}
 }
 
@@ -171,9 +173,12 @@ pl_team *pl_team_new(int32_t n)
 		free(t);
 		return NULL;
 	}
-	// Signals belong to the threads of the Go runtime.
+	// Signals belong to the threads of the Go runtime, save those of a crash.
 	sigset_t all, old;
 	sigfillset(&all);
+	const int crash[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP};
+	for (size_t i = 0; i < sizeof crash / sizeof *crash; i++)
+		sigdelset(&all, crash[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	int ok = 1;
 	for (int32_t i = 1; i < n && ok; i++) {

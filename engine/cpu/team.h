@@ -15,7 +15,7 @@ pl_team *pl_team_new(int32_t n);
 // pl_team_free ends the workers and waits for them.
 void pl_team_free(pl_team *t);
 // pl_team_run calls fn(arg, id) on the caller (id 0) and, if all, on every worker.
-// It returns when all have reached the last barrier; fn must end with one.
+// It returns when all have returned from it, by a last barrier of its own.
 void pl_team_run(pl_team *t, int all, void (*fn)(void *arg, int32_t id), void *arg);
 // pl_team_active is how many threads run the present job.
 int32_t pl_team_active(const pl_team *t);
