@@ -67,6 +67,7 @@ func TestParseHeader(t *testing.T) {
 		{"beyond the file", `{` + a + `}`, 11, "holds bytes 0 to 11"},
 		{"backwards", `{"a":{"dtype":"U8","shape":[1],"data_offsets":[5,4]}}`, 9, "bytes 5 to 4"},
 		{"overlap", `{` + a + `,"b":{"dtype":"U8","shape":[4],"data_offsets":[8,12]}}`, 12, "inside the tensor before it"},
+		{"overlap of one byte", `{` + a + `,"b":{"dtype":"U8","shape":[1],"data_offsets":[11,12]}}`, 12, "inside the tensor before it"},
 		{"equal bytes", `{` + a + `,"b":{"dtype":"U8","shape":[12],"data_offsets":[0,12]}}`, 12, "inside the tensor before it"},
 		{"hole", `{` + a + `,"b":{"dtype":"U8","shape":[4],"data_offsets":[16,20]}}`, 20, "hole after byte 12"},
 		{"hole at the start", `{"b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}`, 8, "hole after byte 0"},
