@@ -110,6 +110,11 @@ func (f Feed) cursor(r *http.Request) (int64, error) {
 func (f Feed) watch(ctx context.Context, cursor int64, out chan<- []ledger.Event) {
 	defer close(out)
 	for {
+		// The newest id is read first: what comes after it is not passed over.
+		last, err := f.Events.Last(ctx)
+		if err != nil {
+			return
+		}
 		events, err := f.Events.After(ctx, cursor, f.Run, 0)
 		if err != nil {
 			return
@@ -122,10 +127,6 @@ func (f Feed) watch(ctx context.Context, cursor int64, out chan<- []ledger.Event
 				return
 			}
 			continue
-		}
-		last, err := f.Events.Last(ctx)
-		if err != nil {
-			return
 		}
 		// Events of other runs lie behind us: wait for what comes after all of them.
 		cursor = max(cursor, last)
