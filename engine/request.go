@@ -57,7 +57,7 @@ type Event struct {
 // Finish is how a request ended, with the engine's own account of it.
 type Finish struct {
 	Reason       string // Finish…
-	Err          error  // with FinishError
+	Err          error  // with FinishError; with FinishCancel the context's cause, or ErrClosed
 	PromptTokens int
 	OutputTokens int // ids generated, an end token included
 	CachedTokens int // prompt positions taken from the prefix cache

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"runtime/metrics"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/sched"
+	"github.com/paceline/paceline/engine/token"
+)
+
+// ErrClosed is wrapped by what Submit and Score return after Close, and is the
+// Finish.Err of requests that Close ended.
+var ErrClosed = sched.ErrClosed
+
+// Engine is an open model on a backend. Its methods may be called concurrently.
+type Engine struct {
+	options  Options
+	info     ModelInfo
+	eos      []int32
+	back     backend.Backend
+	loop     *sched.Loop
+	faults   *faults
+	loadTime time.Duration
+
+	tokenizer    *token.Tokenizer // nil: ids only
+	tokenizerErr error            // why it is nil
+
+	closing sync.Once
+	closed  error // what closing gave; written inside closing
+
+	digesting sync.Mutex
+	digest    string // guarded by digesting; empty until asked for
+}
+
+// ModelInfo says what the open model is.
+type ModelInfo struct {
+	Dir        string           `json:"dir"` // as given to Open
+	Config     model.Config     `json:"config"`
+	Generation model.Generation `json:"generation"` // what the model's folder recommends; the engine never applies it by itself
+	Synthetic  bool             `json:"synthetic"`  // random weights: its text means nothing
+	Parameters int64            `json:"parameters"` // a tied head counts once
+	Bytes      int64            `json:"bytes"`      // of the tensors as stored
+}
+
+// Model says what the open model is. The caller must not change its slices.
+func (e *Engine) Model() ModelInfo { return e.info }
+
+// Digest is the model's identity: the SHA-256, in hex, of its configuration and weights (see
+// model.Checkpoint.Digest). The first call reads all files again, about a second a gigabyte;
+// call it outside of measured windows.
+func (e *Engine) Digest() (_ string, err error) {
+	e.digesting.Lock()
+	defer e.digesting.Unlock()
+	if e.digest != "" {
+		return e.digest, nil
+	}
+	c, err := model.Open(e.info.Dir)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	e.digest, err = c.Digest()
+	return e.digest, err
+}
+
+// EOS is the ids that end a generation unless Request.IgnoreEOS is set; it may be empty.
+func (e *Engine) EOS() []int32 { return slices.Clone(e.eos) }
+
+// Tokenizer is the model's tokenizer, which lives as long as the engine. Where there is none
+// (no tokenizer.json, or a build without the tokenizer library) the error says why: such an
+// engine takes and gives token ids, and events have no text.
+func (e *Engine) Tokenizer() (*token.Tokenizer, error) {
+	if e.tokenizer == nil {
+		return nil, e.tokenizerErr
+	}
+	return e.tokenizer, nil
+}
+
+// Stats is the engine's account of itself at this moment.
+func (e *Engine) Stats() Stats {
+	c, u := e.loop.Counters(), e.loop.Usage()
+	return Stats{
+		Backend: e.back.Info(),
+		Memory:  e.back.Memory(),
+		Faults:  slices.Clone(e.options.Faults),
+
+		Steps:        c.Steps,
+		Requests:     c.Jobs,
+		PromptTokens: c.PromptTokens,
+		OutputTokens: c.OutputTokens,
+		Cancelled:    c.Cancelled,
+
+		PagesTotal:    u.Total,
+		PagesUsed:     u.Used,
+		PagesPeak:     u.Peak,
+		BytesPerPage:  e.back.Pages().BytesPerPage(),
+		HeapBytes:     heapBytes(),
+		LeakedBytes:   e.faults.leakedBytes(),
+		LoadTimeNanos: e.loadTime.Nanoseconds(),
+	}
+}
+
+// heapBytes is what live and not yet swept objects take, without stopping the world.
+func heapBytes() int64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(s)
+	if s[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return int64(s[0].Value.Uint64())
+}
+
+// Close ends all requests with FinishCancel within one step, then frees the model. Later
+// calls of Submit and Score give ErrClosed, Stats must not be called any more. Closing
+// twice is allowed.
+func (e *Engine) Close() error {
+	e.closing.Do(func() {
+		e.faults.close()
+		e.loop.Close()
+		e.closed = e.closeParts()
+	})
+	return e.closed
+}
+
+// closeParts frees what is open, without the loop.
+func (e *Engine) closeParts() error {
+	var errs []error
+	if e.back != nil {
+		errs = append(errs, e.back.Close())
+	}
+	if e.tokenizer != nil {
+		errs = append(errs, e.tokenizer.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close the engine: %w", err)
+	}
+	return nil
+}

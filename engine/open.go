@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/cpu"
+	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/ref"
+	"github.com/paceline/paceline/engine/sched"
+	"github.com/paceline/paceline/engine/token"
+)
+
+// DefaultBackend is what an empty Options.Backend means.
+const DefaultBackend = "cpu"
+
+// Open opens a model. A folder without a tokenizer, and a build without the tokenizer
+// library, give an engine for token ids only (see Engine.Tokenizer). Its errors wrap model's
+// sentinels for what is wrong with the folder and backend.ErrUnavailable for a backend that
+// this build or machine doesn't have. The caller must Close the engine.
+//
+// ctx is asked between the stages of opening; the longest, packing the weights, takes seconds
+// for each gigabyte.
+func Open(ctx context.Context, o Options) (_ *Engine, err error) {
+	faults, err := newFaults(o.Faults)
+	if err != nil {
+		return nil, err
+	}
+	started := time.Now()
+	c, err := model.Open(o.ModelDir)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{faults: faults, options: o}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.closeParts(), c.Close())
+		}
+	}()
+	e.describe(c)
+	if err := e.openTokenizer(o.ModelDir, c.Config.VocabSize); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("open model %s: %w", o.ModelDir, context.Cause(ctx))
+	}
+	if e.back, err = openBackend(c, o); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("open model %s: %w", o.ModelDir, context.Cause(ctx))
+	}
+	if err := c.Close(); err != nil { // its mappings would count as our memory
+		return nil, err
+	}
+	e.loadTime = time.Since(started)
+	faults.vocab = c.Config.VocabSize
+	e.loop = sched.New(e.back, sched.Options{Hooks: faults.hooks()})
+	return e, nil
+}
+
+// describe keeps what is asked of the checkpoint after it was closed.
+func (e *Engine) describe(c *model.Checkpoint) {
+	i := c.Inspect()
+	e.info = ModelInfo{
+		Dir: c.Dir, Config: c.Config, Generation: c.Generation,
+		Synthetic: c.Synthetic, Parameters: i.Parameters, Bytes: i.Bytes,
+	}
+	e.eos = c.Config.EOS
+}
+
+// openTokenizer keeps the tokenizer, or why there is none. A tokenizer that is there and broken,
+// or another model's, is an error.
+func (e *Engine) openTokenizer(dir string, vocabSize int) error {
+	t, err := token.Open(dir)
+	switch {
+	case err == nil:
+	case errors.Is(err, token.ErrNoEngine), errors.Is(err, fs.ErrNotExist):
+		e.tokenizerErr = fmt.Errorf("this engine takes token ids only: %w", err)
+		return nil
+	default:
+		return err
+	}
+	e.tokenizer = t
+	if err := t.Verify(vocabSize); err != nil {
+		return fmt.Errorf("open model %s: %w", dir, err)
+	}
+	if len(e.eos) == 0 {
+		e.eos = t.Config().EOS
+	}
+	return nil
+}
+
+// openBackend opens the backend that o names.
+func openBackend(c *model.Checkpoint, o Options) (backend.Backend, error) {
+	name := o.Backend
+	if name == "" {
+		name = DefaultBackend
+	}
+	switch name {
+	case "cpu":
+		room, err := planKV(c.Config, o, 4) // K and V are float32
+		if err != nil {
+			return nil, err
+		}
+		return cpu.Open(c, cpu.Options{
+			Pages: room.pages, MaxContext: room.context, Threads: o.Threads, Compute: o.Compute, ISA: o.ISA,
+		})
+	case "ref":
+		switch {
+		case o.Compute != "" && o.Compute != "f64":
+			return nil, fmt.Errorf("compute %q: the ref backend always computes in f64; leave it out", o.Compute)
+		case o.ISA != "":
+			return nil, fmt.Errorf("ISA %q: the ref backend has no kernel sets; leave it out", o.ISA)
+		case o.Threads > 1:
+			return nil, fmt.Errorf("%d threads: the ref backend has one", o.Threads)
+		}
+		room, err := planKV(c.Config, o, 8) // K and V are float64
+		if err != nil {
+			return nil, err
+		}
+		return ref.Open(c, ref.Options{Pages: room.pages, MaxContext: room.context})
+	case "cuda":
+		return nil, fmt.Errorf("backend cuda: %w: this build has none; take cpu", backend.ErrUnavailable)
+	}
+	return nil, fmt.Errorf("backend %q: want cpu, ref or cuda", name)
+}
+
+// kvRoom is how much KV cache to make.
+type kvRoom struct {
+	pages   int
+	context int // positions of one sequence
+}
+
+// planKV reconciles the context wanted, the model's limit and the memory allowed.
+// elementBytes is the size of one number of the backend's KV cache.
+func planKV(c model.Config, o Options, elementBytes int64) (kvRoom, error) {
+	if o.MaxContext < 0 || o.MaxContext > c.MaxPositions {
+		return kvRoom{}, fmt.Errorf("context of %d positions: want 1 to %d, the model's limit (0 takes that)", o.MaxContext, c.MaxPositions)
+	}
+	if o.KVBytes < 0 {
+		return kvRoom{}, fmt.Errorf("%d bytes of KV cache: want 0 (automatic) or more", o.KVBytes)
+	}
+	r := kvRoom{context: o.MaxContext}
+	if r.context == 0 {
+		r.context = c.MaxPositions
+	}
+	need := (r.context + backend.PageTokens - 1) / backend.PageTokens
+	if o.KVBytes == 0 {
+		r.pages = max(64, need)
+		return r, nil
+	}
+	pageBytes := backend.PageTokens * elementBytes * c.KVElementsPerToken()
+	r.pages = int(min(o.KVBytes/pageBytes, 1<<24))
+	switch {
+	case r.pages < 1:
+		return kvRoom{}, fmt.Errorf("%d bytes of KV cache: one page of %d positions takes %d", o.KVBytes, backend.PageTokens, pageBytes)
+	case r.pages < need && o.MaxContext != 0:
+		return kvRoom{}, fmt.Errorf("%d bytes of KV cache hold %d positions, the context has %d: give at least %d bytes or a shorter context",
+			o.KVBytes, r.pages*backend.PageTokens, r.context, int64(need)*pageBytes)
+	}
+	r.context = min(r.context, r.pages*backend.PageTokens)
+	return r, nil
+}

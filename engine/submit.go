@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/paceline/paceline/engine/sample"
+	"github.com/paceline/paceline/engine/sched"
+)
+
+// Submit queues a request and returns its stream at once. ctx ends the request: no token
+// comes once the step under way is over. The error says what the engine can't do about this
+// request, or wraps ErrClosed or backend.ErrFault.
+func (e *Engine) Submit(ctx context.Context, r Request) (*Stream, error) {
+	tokens, err := e.check(r)
+	if err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	s := newSink(e, r, tokens)
+	job := sched.Job{Prompt: r.Prompt, MaxTokens: tokens, Sampling: r.Sampling, Sink: s}
+	if err := e.loop.Submit(ctx, job); err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	e.faults.leak()
+	return &s.stream, nil
+}
+
+// check gives how many tokens the request may generate.
+func (e *Engine) check(r Request) (int, error) {
+	limit := e.back.Info().MaxContext
+	switch {
+	case len(r.Prompt) == 0:
+		return 0, errors.New("the prompt has no tokens; give at least one")
+	case len(r.Prompt) >= limit:
+		return 0, fmt.Errorf("the prompt has %d tokens and the context %d positions, which leaves none to generate; shorten the prompt or open the engine with a longer context", len(r.Prompt), limit)
+	case r.MaxTokens < 1:
+		return 0, fmt.Errorf("at most %d tokens to generate; ask for at least one", r.MaxTokens)
+	case len(r.Stop) > 0 && e.tokenizer == nil:
+		return 0, fmt.Errorf("stop texts need a tokenizer: %w", e.tokenizerErr)
+	}
+	for _, stop := range r.Stop {
+		if stop == "" || !utf8.ValidString(stop) {
+			return 0, fmt.Errorf("stop text %q is empty or no valid UTF-8", stop)
+		}
+	}
+	if err := sample.Validate(r.Sampling); err != nil {
+		return 0, err
+	}
+	return min(r.MaxTokens, limit-len(r.Prompt)), nil
+}
+
+// Score is how likely the model finds a text.
+type Score struct {
+	LastLogits []float32 // after the last id, one for each id of the vocabulary
+	Argmax     int32     // the likeliest next id, the lowest of equals
+	LogSumExp  float64   // of LastLogits, natural logarithm
+	SumLogProb float64   // Σ ln p(id[i] | id[0..i-1]) over i ≥ 1; 0 for one id
+}
+
+// Score computes ids, at least one and at most the context, without generating. It runs among
+// the other requests, and waits for its end.
+func (e *Engine) Score(ctx context.Context, ids []int32) (Score, error) {
+	done := make(scoreSink, 1)
+	if err := e.loop.Submit(ctx, sched.Job{Prompt: ids, Sink: done}); err != nil {
+		return Score{}, fmt.Errorf("score %d tokens: %w", len(ids), err)
+	}
+	r := <-done
+	if r.Reason != sched.ReasonScored {
+		return Score{}, fmt.Errorf("score %d tokens: %w", len(ids), r.Err)
+	}
+	return Score{
+		LastLogits: r.Logits, Argmax: sample.Argmax(r.Logits),
+		LogSumExp: sample.LogSumExp(r.Logits), SumLogProb: r.SumLogProb,
+	}, nil
+}
