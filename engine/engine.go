@@ -24,6 +24,7 @@ type Engine struct {
 	info     ModelInfo
 	eos      []int32
 	back     backend.Backend
+	limits   backend.Info // what back said when it was opened
 	loop     *sched.Loop
 	faults   *faults
 	loadTime time.Duration

@@ -29,7 +29,7 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*Stream, error) {
 
 // check gives how many tokens the request may generate.
 func (e *Engine) check(r Request) (int, error) {
-	limit := e.back.Info().MaxContext
+	limit := e.limits.MaxContext
 	switch {
 	case len(r.Prompt) == 0:
 		return 0, errors.New("the prompt has no tokens; give at least one")

@@ -118,9 +118,9 @@ func (l *Loop) check(j Job) error {
 		return fmt.Errorf("%d tokens to generate", j.MaxTokens)
 	case total > l.info.MaxContext:
 		return fmt.Errorf("%d prompt tokens and %d to generate exceed the context of %d positions", len(j.Prompt), j.MaxTokens, l.info.MaxContext)
-	case kv.PagesFor(j.positions()) > l.back.Pages().Count():
+	case kv.PagesFor(j.positions()) > l.pool.Usage().Total:
 		return fmt.Errorf("%d prompt tokens and %d to generate need %d KV pages, the backend has %d: %w",
-			len(j.Prompt), j.MaxTokens, kv.PagesFor(j.positions()), l.back.Pages().Count(), kv.ErrNoPages)
+			len(j.Prompt), j.MaxTokens, kv.PagesFor(j.positions()), l.pool.Usage().Total, kv.ErrNoPages)
 	}
 	for i, id := range j.Prompt {
 		if id < 0 || int(id) >= l.info.VocabSize {

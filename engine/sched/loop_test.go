@@ -378,33 +378,36 @@ func TestBackendErrors(t *testing.T) {
 func TestClose(t *testing.T) {
 	before := runtime.NumGoroutine()
 	f := newFake(3)
-	l := New(f, Options{})
-	started := make(chan struct{})
-	var records []*record
-	for i := range 3 {
-		r := newRecord()
-		if i == 0 {
-			r.onToken = func(n int) {
-				if n == 1 {
-					close(started)
-				}
-			}
+	hold := make(chan struct{})
+	f.before = func(step int) error {
+		if step == 3 {
+			<-hold // until the loop was told to close
 		}
+		return nil
+	}
+	l := New(f, Options{})
+	var records []*record
+	for range 3 { // each takes all pages
+		r := newRecord()
 		records = append(records, r)
 		if err := l.Submit(t.Context(), Job{Prompt: []int32{1}, MaxTokens: 190, Sink: r}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	<-started
-	l.Close()
+	closed := make(chan struct{})
+	go func() { l.Close(); close(closed) }()
+	for told := false; !told; runtime.Gosched() {
+		l.mu.Lock()
+		told = l.closing
+		l.mu.Unlock()
+	}
+	close(hold)
+	<-closed
 	l.Close()
 	for i, r := range records {
 		res := r.wait(t)
-		if res.Reason == ReasonLength && i == 0 {
-			continue // it was quicker than Close
-		}
-		if res.Reason != ReasonCancel || !errors.Is(res.Err, ErrClosed) {
-			t.Errorf("job %d: %+v, want a cancel by ErrClosed", i, res)
+		if want := map[bool]int{true: 4}[i == 0]; res.Reason != ReasonCancel || !errors.Is(res.Err, ErrClosed) || res.OutputTokens > want {
+			t.Errorf("job %d: %+v, want a cancel by ErrClosed after at most %d tokens", i, res, want)
 		}
 	}
 	if u := l.Usage(); u.Used != 0 {
