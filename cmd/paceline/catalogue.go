@@ -1,0 +1,56 @@
+//go:build native
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/paceline/paceline/engine/model/robotstories"
+)
+
+// shippedModel is the model that this program carries.
+const shippedModel = "robot-stories"
+
+// catalogue finds the folder of a model by name: "default" and "robot-stories" are
+// the shipped model, unpacked once below dir (empty: the user's cache folder);
+// a path is that folder, which only a person at this machine can have asked for.
+func catalogue(dir string) func(name string) (string, error) {
+	return func(name string) (string, error) {
+		switch {
+		case name == "" || name == "default" || name == shippedModel:
+			return unpackShipped(dir)
+		case filepath.IsAbs(name) || filepath.Base(name) != name || isDir(name):
+			path, err := filepath.Abs(name)
+			if err != nil {
+				return "", fmt.Errorf("model %s: %w", name, err)
+			}
+			if !isDir(path) {
+				return "", fmt.Errorf("no model folder at %s: give a folder with config.json, tokenizer.json and *.safetensors", path)
+			}
+			return path, nil
+		}
+		return "", fmt.Errorf("no model %q: this machine knows %q; or give a folder with --model DIR", name, shippedModel)
+	}
+}
+
+func unpackShipped(dir string) (string, error) {
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("find a place for the shipped model: %w: set XDG_CACHE_HOME", err)
+		}
+		dir = filepath.Join(cache, "paceline", "models")
+	}
+	dir = filepath.Join(dir, shippedModel+"-"+robotstories.Digest()[:12])
+	if err := robotstories.Extract(dir); err != nil {
+		return "", fmt.Errorf("unpack the shipped model: %w", err)
+	}
+	return dir, nil
+}
+
+func isDir(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
+}

@@ -1,0 +1,122 @@
+//go:build native
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/paceline/paceline/engine"
+	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/token"
+)
+
+// engineFlags are the flags of commands that open the engine.
+type engineFlags struct {
+	backend string
+	compute string
+	isa     string
+	threads int
+	context int
+	faults  []string
+}
+
+func (f *engineFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.backend, "backend", "cpu", "cpu, or ref (float64, slow, the oracle)")
+	cmd.Flags().StringVar(&f.compute, "compute", "", "activations of matrix products: f32 (exact) or bf16 (faster prefill)")
+	cmd.Flags().StringVar(&f.isa, "isa", "", "kernel set: avx512, avx2, scalar (default: the best this CPU has)")
+	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads that compute (default: one a core)")
+	cmd.Flags().IntVar(&f.context, "context", 0, "positions a sequence may have (default: the model's limit)")
+}
+
+func (f *engineFlags) open(cmd *cobra.Command, dir string) (*engine.Engine, error) {
+	o := engine.Options{ModelDir: dir, Backend: f.backend, Compute: f.compute, ISA: f.isa, Threads: f.threads, MaxContext: f.context}
+	for _, s := range f.faults {
+		fault, err := engine.ParseFault(s)
+		if err != nil {
+			return nil, fail(exitRequest, "%w", err)
+		}
+		o.Faults = append(o.Faults, fault)
+	}
+	e, err := engine.Open(cmd.Context(), o)
+	if err != nil {
+		return nil, &exitError{code: codeOf(err), err: err}
+	}
+	return e, nil
+}
+
+// codeOf says who has to act on an error of the engine.
+func codeOf(err error) int {
+	for _, request := range []error{model.ErrNotFound, model.ErrInvalid, model.ErrUnsupported, backend.ErrUnavailable} {
+		if errors.Is(err, request) {
+			return exitRequest
+		}
+	}
+	return exitMachine
+}
+
+// parseIDs reads "1,2,3".
+func parseIDs(s string) ([]int32, error) {
+	var ids []int32
+	for part := range strings.SplitSeq(s, ",") {
+		n, err := strconv.ParseInt(strings.TrimSpace(part), 10, 32)
+		if err != nil || n < 0 {
+			return nil, fail(exitRequest, "token ids %q: %q is no id; write them as 1,2,3", s, part)
+		}
+		ids = append(ids, int32(n))
+	}
+	return ids, nil
+}
+
+// prompt gives the ids of what the flags name: ids as they are, or a text that is
+// the user's message of a chat, or is continued as it is.
+func prompt(e *engine.Engine, ids, text, system string, raw bool) ([]int32, error) {
+	if ids != "" {
+		return parseIDs(ids)
+	}
+	t, err := e.Tokenizer()
+	if err != nil {
+		return nil, fail(exitRequest, "%w", err)
+	}
+	if !raw {
+		var c token.Conversation
+		if system != "" {
+			c.Messages = append(c.Messages, token.Message{Role: "system", Content: system})
+		}
+		c.Messages = append(c.Messages, token.Message{Role: "user", Content: text})
+		c.AddGenerationPrompt = true
+		if text, err = t.Chat(c); err != nil {
+			return nil, fail(exitRequest, "render the chat template: %w; --raw continues the text as it is", err)
+		}
+	}
+	out, err := t.Encode(text, false)
+	if err != nil {
+		return nil, fail(exitRequest, "%w", err)
+	}
+	return out, nil
+}
+
+// modelOrShipped gives the folder of a model; an empty name is the model that this
+// program carries, unpacked beside the data.
+func modelOrShipped(name string) (string, error) {
+	if name == "" {
+		name = "default"
+	}
+	dir, err := catalogue("")(name)
+	if err != nil {
+		return "", fail(exitRequest, "%w", err)
+	}
+	return dir, nil
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,27 @@
+//go:build !native
+
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// flavour of this build: without the engine.
+const flavour = "plain"
+
+const noEngine = "this build has no engine: use the native build (make build)"
+
+// engineCommands are the commands that need the engine; here each says so.
+func engineCommands() []*cobra.Command {
+	var out []*cobra.Command
+	for name, short := range map[string]string{
+		"generate": "continue a prompt on the embedded engine",
+		"model":    "make, inspect and score models",
+	} {
+		out = append(out, &cobra.Command{
+			Use: name, Short: short + " (native build only)", DisableFlagParsing: true,
+			RunE: func(*cobra.Command, []string) error { return fail(exitRequest, "%s: %s", name, noEngine) },
+		})
+	}
+	return out
+}
