@@ -45,6 +45,9 @@ func (r *Recorder) Event(at time.Time, tokens int) {
 	}
 }
 
+// Base is the instant from which Events count.
+func (r *Recorder) Base() time.Time { return r.base }
+
 // Count is how many events came, and how many ids they are known to have brought.
 func (r *Recorder) Count() (events, tokens int) { return len(r.at), r.tokens }
 

@@ -154,7 +154,8 @@ type Sample struct {
 	Tokens       Counts `json:"tokens"`
 	Finish       string `json:"finish,omitempty"`
 	Error        string `json:"error,omitempty"`
-	CancelAt     int64  `json:"cancel_ns,omitempty"` // when the client cancelled
+	CancelAt     int64  `json:"cancel_ns,omitempty"`    // when the client cancelled
+	AfterCancel  *int   `json:"after_cancel,omitempty"` // tokens made after CancelAt, where known
 	TextHash     string `json:"text_sha256,omitempty"`
 	Broken       string `json:"broken,omitempty"` // why the stream was not whole
 }

@@ -73,6 +73,10 @@ type Reply struct {
 	Broken    string        // why the stream was not whole; empty if it was
 
 	EngineQueued, EnginePrefillStart, EnginePrefillEnd, EngineEnd time.Time
+
+	// AfterCancel is how many tokens the subject made after the request's context
+	// had ended; nil: not known, or it had not.
+	AfterCancel *int
 }
 
 // Usage is memory in bytes.

@@ -1,5 +1,7 @@
 package target
 
+import "context"
+
 // Traits is what the harness must know of a kind of target to treat it fairly.
 // The zero Traits promises nothing.
 type Traits struct {
@@ -24,4 +26,13 @@ func TraitsOf(t Target) Traits {
 		return d.Traits()
 	}
 	return Traits{}
+}
+
+// Verifier is implemented by a Target that can compute a token a second time, by
+// another path than the one that generated it.
+type Verifier interface {
+	// Verify computes which token follows the first n tokens of an answer to r, and
+	// says whether it is ids[n]; a choice so close that rounding may turn it counts as
+	// the same. The error says why it could not be computed.
+	Verify(ctx context.Context, r Request, ids []int32, n int) (same bool, err error)
 }
