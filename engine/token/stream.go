@@ -24,9 +24,11 @@ const (
 	// decoders write one replacement character for all of them, byte-fallback
 	// decoders one for each.
 	heldRunes = 3
-	// A window longer than windowMax ids is cut to its last windowKeep. Every id
-	// in it has at least one byte; the cut may garble the first three of them, and
-	// the characters held back are at most nine, so windowKeep is enough.
+	// maxOdd is how many ids in a row may leave the text unlike what was given out.
+	maxOdd = utf8.UTFMax
+	// A window longer than windowMax ids is cut. Where its text was never whole
+	// characters, the last windowKeep ids stay: the cut may garble the first three
+	// of them, and the characters held back have at most nine.
 	windowMax  = 48
 	windowKeep = 16
 )
@@ -36,9 +38,9 @@ const (
 // text of all ids. A character split over several tokens comes out with its last
 // one.
 //
-// That holds for decoders that never change text already decoded except for its
-// last three characters: byte-level ones (GPT-2's, Qwen's, Llama 3's) and
-// byte-fallback ones on text that is valid UTF-8.
+// That holds for byte-level decoders (GPT-2's, Qwen's, Llama 3's) with any ids, and
+// for byte-fallback ones (Llama 2's) with ids of valid text: those turn characters
+// already decoded into U+FFFD when broken bytes follow them.
 //
 // The zero Stream is not usable. A Stream serves one goroutine at a time.
 type Stream struct {
@@ -46,7 +48,13 @@ type Stream struct {
 	skipSpecial bool
 
 	window []int32 // the last ids; enough of them to decode the next one right
-	sent   int     // bytes of the window's text that were given out
+	given  string  // what was given out of the window's text
+	odd    int     // ids in a row after which the text didn't begin with given
+	// clean is how many of the window's ids were whole characters when the last
+	// piece was given out, and before how many when the one before it was. A cut
+	// at before leaves a piece as context: some decoders treat a text's first
+	// token differently.
+	clean, before int
 }
 
 // NewStream starts a stream of dec's text; skipSpecial leaves special tokens out.
@@ -65,15 +73,38 @@ func (s *Stream) Push(id int32) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	piece := s.take(text[:certain(text)])
+	end := certain(text)
+	piece, ok := s.take(text, end)
+	if !ok {
+		return "", nil
+	}
+	if piece != "" && end == len(text) {
+		s.before, s.clean = s.clean, len(s.window)
+	}
 	if len(s.window) > windowMax {
-		s.window = append(s.window[:0], s.window[len(s.window)-windowKeep:]...)
-		if text, err = s.decode(); err != nil {
+		if err := s.cut(end); err != nil {
 			return "", err
 		}
-		s.sent = certain(text)
 	}
 	return piece, nil
+}
+
+// cut shortens the window, of whose text the first end bytes are certain.
+func (s *Stream) cut(end int) error {
+	at := s.before
+	if at == 0 {
+		at = len(s.window) - windowKeep
+	}
+	s.window = append(s.window[:0], s.window[at:]...)
+	s.clean, s.before = max(0, s.clean-at), 0
+	text, err := s.decode()
+	if err != nil {
+		return err
+	}
+	// More than end may have been given out: three bytes that showed as two
+	// replacement characters can turn out to be one that was meant.
+	s.given = text[:min(len(text), certain(text)+max(0, len(s.given)-end))]
+	return nil
 }
 
 // Flush ends the stream: it returns the text still held back, where an unfinished
@@ -86,8 +117,9 @@ func (s *Stream) Flush() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	piece := s.take(text)
-	s.window, s.sent = s.window[:0], 0
+	s.odd = maxOdd
+	piece, _ := s.take(text, len(text))
+	*s = Stream{dec: s.dec, skipSpecial: s.skipSpecial, window: s.window[:0]}
 	return piece, nil
 }
 
@@ -99,18 +131,28 @@ func (s *Stream) decode() (string, error) {
 	return text, nil
 }
 
-// take gives out what of text was not given out before.
-func (s *Stream) take(text string) string {
-	from := s.sent
-	if from >= len(text) {
-		return ""
+// take gives out what of text, up to end, was not given out before. It reports
+// false when text doesn't begin with what was: while a byte-fallback decoder waits
+// for the last byte of a character it shows the ones before it as broken, too.
+func (s *Stream) take(text string, end int) (string, bool) {
+	if !strings.HasPrefix(text, s.given) {
+		if s.odd++; s.odd < maxOdd {
+			return "", false
+		}
+		// Those bytes are broken for good. What was given out stays; go on after it.
+		from := min(len(s.given), len(text))
+		for from < len(text) && !utf8.RuneStart(text[from]) {
+			from++
+		}
+		s.given = text[:from]
 	}
-	// Only a decoder that rewrote earlier text can leave this inside a character.
-	for from < len(text) && !utf8.RuneStart(text[from]) {
-		from++
+	s.odd = 0
+	if end <= len(s.given) {
+		return "", true
 	}
-	s.sent = len(text)
-	return text[from:]
+	piece := text[len(s.given):end]
+	s.given = text[:end]
+	return piece, true
 }
 
 // certain returns how many bytes of text no further token can change.

@@ -69,7 +69,7 @@ func NewTemplate(source string, special map[string]string) (t *Template, err err
 		if inner := errors.Unwrap(err); inner != nil {
 			err = inner
 		}
-		return nil, fmt.Errorf("read the chat template: %w", err)
+		return nil, fmt.Errorf("read the chat template: %w", shortened(err))
 	}
 	return &Template{program: program, special: special}, nil
 }
@@ -86,10 +86,14 @@ func (t *Template) Render(c Conversation) (text string, err error) {
 	vars[stateName] = state
 	out := &limitedWriter{left: maxRenderedBytes}
 	if err := t.program.Execute(out, exec.NewContext(vars)); err != nil {
-		if state.refused != nil {
-			return "", state.refused
+		if state.cause != nil { // without the library's long account of the way there
+			err = state.cause
 		}
-		return "", fmt.Errorf("render the chat template: %w", err)
+		var refused *RefusedError
+		if errors.As(err, &refused) {
+			return "", refused
+		}
+		return "", fmt.Errorf("render the chat template: %w", shortened(err))
 	}
 	return out.text.String(), nil
 }
@@ -164,6 +168,16 @@ func recovered(err *error, doing string) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%s: the Jinja library gave up on it: %v", doing, p)
 	}
+}
+
+// shortened cuts an error's text: the library's errors quote values whole.
+func shortened(err error) error {
+	const most = 600
+	text := err.Error()
+	if len(text) <= most {
+		return err
+	}
+	return errors.New(strings.ToValidUTF8(text[:most/2], "") + " ... " + strings.ToValidUTF8(text[len(text)-most/2:], ""))
 }
 
 // limitedWriter collects text up to a limit.

@@ -144,9 +144,7 @@ func iterable(e *exec.Evaluator, in *exec.Value, _ *exec.VarArgs) *exec.Value {
 
 // raise is the global raise_exception: the template refuses the conversation.
 func raise(e *exec.Evaluator, args *exec.VarArgs) *exec.Value {
-	refused := &RefusedError{Reason: args.First().String()}
-	stateOf(e).refused = refused
-	return exec.AsValue(error(refused))
+	return exec.AsValue(stateOf(e).end(&RefusedError{Reason: args.First().String()}))
 }
 
 // rangeOf is Python's range, up to maxRange numbers.

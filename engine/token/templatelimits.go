@@ -17,7 +17,7 @@ import (
 // the parsed template: a node that counts at the head of every loop and macro
 // body, and a check of every variable that is set.
 const (
-	maxSteps      = 1 << 20  // rounds of loops and calls of macros
+	maxSteps      = 200_000  // rounds of loops and calls of macros
 	maxRange      = 100_000  // numbers of one range()
 	maxValueBytes = 16 << 20 // text in one variable
 
@@ -29,9 +29,15 @@ const (
 // rendering is the state of one Render.
 type rendering struct {
 	stepsLeft int
-	depth     int // macros being called
-	refused   *RefusedError
+	depth     int                  // macros being called
+	cause     error                // why it was ended on purpose
 	order     map[uintptr][]string // names of dictionaries; see names
+}
+
+// end records why a rendering ends and returns it.
+func (r *rendering) end(cause error) error {
+	r.cause = cause
+	return cause
 }
 
 func newRendering() *rendering {
@@ -106,10 +112,10 @@ func (s *step) Execute(r *exec.Renderer, _ *nodes.ControlStructureBlock) error {
 	state.stepsLeft--
 	state.depth += s.deeper
 	if state.stepsLeft < 0 {
-		return fmt.Errorf("the chat template took more than %d steps", maxSteps)
+		return state.end(fmt.Errorf("it took more than %d steps", maxSteps))
 	}
 	if state.depth > maxDepth {
-		return fmt.Errorf("the chat template's macros call each other more than %d deep", maxDepth)
+		return state.end(fmt.Errorf("its macros call each other more than %d deep", maxDepth))
 	}
 	return nil
 }
@@ -193,7 +199,7 @@ func (b *boundedSet) Execute(r *exec.Renderer, tag *nodes.ControlStructureBlock)
 	}
 	value, _ := r.Environment.Context.Get(b.target)
 	if size := textBytes(value, 2); size > maxValueBytes {
-		return fmt.Errorf("the variable %s holds more than %d bytes", b.target, maxValueBytes)
+		return stateIn(r.Environment.Context).end(fmt.Errorf("the variable %s holds more than %d bytes", b.target, maxValueBytes))
 	}
 	return nil
 }

@@ -97,34 +97,24 @@ func (t *Tokenizer) Encode(text string, addSpecial bool) ([]int32, error) {
 // Ids that the tokenizer doesn't know add nothing; bytes that aren't UTF-8 show as
 // U+FFFD. It need not give back what was encoded: tokenizers may normalise.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) (string, error) {
-	var text strings.Builder
-	from := 0
-	part := func(end int) error {
-		if from == end {
-			return nil
-		}
-		s, err := t.codec.decode(ids[from:end], skipSpecial)
-		text.WriteString(s)
-		return err
-	}
-	// A NUL ends any character before it, so the parts around it decode apart.
-	for i, id := range ids {
-		nul, ok := t.vocab.nul[id]
-		if !ok {
-			continue
-		}
-		if err := part(i); err != nil {
+	var texts [2]string
+	for i := range texts {
+		spelt, different := t.vocab.withoutNUL(ids, i)
+		var err error
+		if texts[i], err = t.codec.decode(spelt, skipSpecial); err != nil {
 			return "", fmt.Errorf("decode %d tokens: %w", len(ids), err)
 		}
-		if !skipSpecial || !t.vocab.special[id] {
-			text.WriteString(nul)
+		if !different {
+			return texts[i], nil
 		}
-		from = i + 1
 	}
-	if err := part(len(ids)); err != nil {
-		return "", fmt.Errorf("decode %d tokens: %w", len(ids), err)
+	text := []byte(texts[0])
+	for i := range min(len(text), len(texts[1])) {
+		if text[i] != texts[1][i] {
+			text[i] = 0
+		}
 	}
-	return text.String(), nil
+	return string(text), nil
 }
 
 // Silent reports whether id never adds text to a decode; see [Decoder].

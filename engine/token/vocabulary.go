@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,12 +16,12 @@ const maxID = 1<<24 - 1
 // vocabulary is what this package itself needs to know of a tokenizer.json; the
 // merges and the rules are the native library's business.
 type vocabulary struct {
-	size    int              // highest id + 1
-	known   []bool           // by id: false in gaps
-	special map[int32]bool   // added tokens flagged special
-	ids     map[string]int32 // every token's id, by its text in the file
-	nul     map[int32]string // the tokens whose text holds a NUL, with that text
-	source  []byte           // the file, without truncation and padding
+	size    int                  // highest id + 1
+	known   []bool               // by id: false in gaps
+	special map[int32]bool       // added tokens flagged special
+	ids     map[string]int32     // every token's id, by its text in the file
+	nul     map[int32][2][]int32 // see noteNUL
+	source  []byte               // the file, without truncation and padding
 }
 
 type tokenizerFile struct {
@@ -33,9 +34,7 @@ type tokenizerFile struct {
 	} `json:"added_tokens"`
 	Decoder json.RawMessage `json:"decoder"`
 	Model   struct {
-		Type         string          `json:"type"`
-		Vocab        json.RawMessage `json:"vocab"`
-		ByteFallback bool            `json:"byte_fallback"`
+		Vocab json.RawMessage `json:"vocab"`
 	} `json:"model"`
 }
 
@@ -49,19 +48,17 @@ func parseVocabulary(data []byte) (*vocabulary, error) {
 	}
 	v := &vocabulary{
 		special: map[int32]bool{},
-		nul:     map[int32]string{},
+		nul:     map[int32][2][]int32{},
 		source:  data,
 	}
 	var err error
 	if v.ids, err = parseVocab(file.Model.Vocab); err != nil {
 		return nil, err
 	}
-	byteLevel := bytes.Contains(file.Decoder, []byte(`"ByteLevel"`))
 	for text, id := range v.ids {
 		if err := v.add(text, int64(id)); err != nil {
 			return nil, err
 		}
-		v.noteNUL(text, id, byteLevel, file.Model.ByteFallback)
 	}
 	for _, t := range file.AddedTokens {
 		if err := v.add(t.Content, t.ID); err != nil {
@@ -71,8 +68,8 @@ func parseVocabulary(data []byte) (*vocabulary, error) {
 		if t.Special {
 			v.special[int32(t.ID)] = true
 		}
-		v.noteNUL(t.Content, int32(t.ID), byteLevel, false)
 	}
+	v.noteNUL(bytes.Contains(file.Decoder, []byte(`"ByteLevel"`)))
 	if v.size == 0 {
 		return nil, errors.New("the tokenizer has no tokens: neither model.vocab nor added_tokens names any")
 	}
@@ -121,19 +118,68 @@ func (v *vocabulary) add(text string, id int64) error {
 	return nil
 }
 
-// noteNUL remembers tokens that hold a NUL character: the native library passes
-// text as C strings and can't decode them.
-func (v *vocabulary) noteNUL(text string, id int32, byteLevel, byteFallback bool) {
-	switch {
-	case byteLevel && strings.ContainsRune(text, nulRune):
-		if s, ok := byteLevelText(text); ok {
-			v.nul[id] = s
+// noteNUL finds the tokens that stand for a NUL character, which the native library
+// can't give back, as it passes text as C strings. Each gets two spellings in
+// tokens of single bytes, one with the byte 1 for the NUL and one with the byte 2:
+// where the texts of both differ, there is the NUL.
+func (v *vocabulary) noteNUL(byteLevel bool) {
+	if id, ok := v.ids["<0x00>"]; ok {
+		one, ok1 := v.ids["<0x01>"]
+		two, ok2 := v.ids["<0x02>"]
+		if ok1 && ok2 {
+			v.nul[id] = [2][]int32{{one}, {two}}
 		}
-	case byteFallback && text == "<0x00>":
-		v.nul[id] = "\x00"
-	case strings.Contains(text, "\x00"):
-		v.nul[id] = text
 	}
+	if !byteLevel {
+		return
+	}
+	for text, id := range v.ids {
+		if !strings.ContainsRune(text, byteLevelNUL) {
+			continue
+		}
+		one, ok1 := v.spell(text, byteLevelNUL+1)
+		two, ok2 := v.spell(text, byteLevelNUL+2)
+		if ok1 && ok2 {
+			v.nul[id] = [2][]int32{one, two}
+		}
+	}
+}
+
+// byteLevelNUL stands for the byte 0 in byte-level vocabularies, and the characters
+// after it for 1, 2, ...: GPT-2's table puts the bytes that aren't printable there.
+const byteLevelNUL = rune(0x100)
+
+// spell gives a byte-level token as the ids of its bytes, with other for NUL.
+func (v *vocabulary) spell(text string, other rune) ([]int32, bool) {
+	var ids []int32
+	for _, r := range text {
+		if r == byteLevelNUL {
+			r = other
+		}
+		id, ok := v.ids[string(r)]
+		if !ok {
+			return nil, false
+		}
+		ids = append(ids, id)
+	}
+	return ids, true
+}
+
+// withoutNUL gives ids with one of the two spellings for those that noteNUL found,
+// and whether there were any.
+func (v *vocabulary) withoutNUL(ids []int32, spelling int) ([]int32, bool) {
+	if !slices.ContainsFunc(ids, func(id int32) bool { return v.nul[id][0] != nil }) {
+		return ids, false
+	}
+	var spelt []int32
+	for _, id := range ids {
+		if two := v.nul[id]; two[0] != nil {
+			spelt = append(spelt, two[spelling]...)
+		} else {
+			spelt = append(spelt, id)
+		}
+	}
+	return spelt, true
 }
 
 // dropTruncation removes truncation and padding from the source that the native
