@@ -38,7 +38,7 @@ type engine struct {
 	sampler sample.Sampler
 	logits  []float32 // handed out by Collect
 	logProb []float32
-	solo    int // work below which one thread computes
+	solo    int // work up to which one thread computes
 	closed  bool
 }
 

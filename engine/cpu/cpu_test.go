@@ -47,9 +47,10 @@ func checkpoint(t testing.TB, c model.Config) *model.Checkpoint {
 	return m
 }
 
-func opened(t testing.TB, m *model.Checkpoint, o Options) backend.Backend {
+// opened is an engine that uses all its threads, however small the work.
+func opened(t testing.TB, m *model.Checkpoint, o Options) *engine {
 	t.Helper()
-	b, err := Open(m, o)
+	b, err := openOn(m, o, cores())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +59,7 @@ func opened(t testing.TB, m *model.Checkpoint, o Options) backend.Backend {
 			t.Error(err)
 		}
 	})
+	b.solo = 0
 	return b
 }
 

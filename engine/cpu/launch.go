@@ -16,9 +16,9 @@ import (
 	"github.com/paceline/paceline/engine/sample"
 )
 
-// soloWork is the multiplications below which a step runs on one thread: waking
+// soloWork is the multiplications up to which a step runs on one thread: waking
 // and waiting for the others would take as long as they save.
-const soloWork = 0
+const soloWork = 1 << 24
 
 // Launch computes the step. It returns when the numbers are there; Collect draws
 // the tokens. At most one batch is in flight, so chained rows are refused.
