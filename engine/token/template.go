@@ -22,7 +22,8 @@ type Message struct {
 	Role    string // "system", "user", "assistant", "tool"
 	Content string
 	// Extra are further members, a JSON object: tool_calls, name, ... A member
-	// named role or content takes the place of the field above. nil: none.
+	// named role or content takes the place of the field above. nil: none. Of a
+	// null content most templates make the word None, as in Python: leave it out.
 	Extra json.RawMessage
 }
 
@@ -43,8 +44,8 @@ type Conversation struct {
 // It gives the template no file, no clock and no random numbers: the same
 // conversation always renders the same. strftime_now is therefore undefined, and
 // templates that ask for it take the date that they name themselves. Not
-// supported, with an error when the template is read: inheritance and includes,
-// recursive loops, repetition with *, powers, and an inline "if" inside an expression.
+// supported, with an error when the template is read: inheritance, includes and
+// imports, recursive loops, repetition with *, and powers.
 type Template struct {
 	program *exec.Template
 	special map[string]string

@@ -90,6 +90,8 @@ func TestTemplatesThatAreTooMuchAreRefused(t *testing.T) {
 	for _, c := range []struct{ name, source, want string }{
 		{"a long source", strings.Repeat("x", maxTemplateBytes+1), "more than the limit"},
 		{"deep brackets", "{{ " + strings.Repeat("(", 200) + "1" + strings.Repeat(")", 200) + " }}", "nested deeper"},
+		{"very deep brackets", "{{ " + strings.Repeat("(", 250_000) + " }}", "nested deeper"},
+		{"a long chain", "{{ " + strings.Repeat("1 if 0 else ", 20_000) + "2 }}", "read the chat template"},
 		{"deep blocks", strings.Repeat("{% if true %}", 200) + strings.Repeat("{% endif %}", 200), "nested deeper"},
 		{"a file", "{% include '/etc/passwd' %}", "include"},
 		{"another template", "{% extends 'base' %}", "extends"},
@@ -106,7 +108,7 @@ func TestTemplatesThatAreTooMuchAreRefused(t *testing.T) {
 		{"an unfinished text", "{{ 'a }}", "read the chat template"},
 		{"an unknown block", "{% frobnicate %}", "frobnicate"},
 		{"an unknown filter", "{{ 'a'|frobnicate }}", "frobnicate"},
-		{"an inline if inside an expression", "{{ ('a' if true else 'b') + 'c' }}", "read the chat template"},
+		{"half an inline if", "{{ ('a' if) }}", "read the chat template"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := render(t, c.source, Conversation{})

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// prepareSource does to a template's white space what trim_blocks and
+// prepareSource writes a template so that the Jinja library reads it as Python does:
+// see inlineIfs, and it does to a template's white space what trim_blocks and
 // lstrip_blocks mean in Python: the white space before a block that begins its
 // line goes, and so does the line end right after a block. (The Jinja library has
 // these settings, but strips before every block, wherever in the line it stands.)
@@ -23,7 +24,7 @@ func prepareSource(source string) string {
 		}
 		text, tag := source[:at], source[at:]
 		n := tagLength(tag)
-		tag, source = tag[:n], source[at+n:]
+		tag, source = inlineIfs(tag[:n]), source[at+n:]
 		block := tag[1] != '{'
 		if block {
 			text, tag = stripBefore(text, tag, lineStart)
