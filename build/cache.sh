@@ -41,15 +41,20 @@ digest() {
 # cache_root prints the folder that holds every artifact, outside the checkout,
 # so that all checkouts and branches of one machine share one build.
 cache_root() {
+	local root
 	if [ -n "${PACELINE_CACHE:-}" ]; then
-		printf '%s\n' "$PACELINE_CACHE"
+		root=$PACELINE_CACHE
 	elif [ -n "${XDG_CACHE_HOME:-}" ]; then
-		printf '%s\n' "$XDG_CACHE_HOME/paceline"
+		root=$XDG_CACHE_HOME/paceline
 	elif [ -n "${HOME:-}" ]; then
-		printf '%s\n' "$HOME/.cache/paceline"
+		root=$HOME/.cache/paceline
 	else
 		die "neither PACELINE_CACHE, XDG_CACHE_HOME nor HOME is set; set PACELINE_CACHE to a folder for built artifacts"
 	fi
+	case "$root" in
+	/*) printf '%s\n' "$root" ;;
+	*) printf '%s\n' "$PWD/$root" ;; # the scripts change folders
+	esac
 }
 
 # lock_folder waits until this script alone builds into folder $1 and keeps it so
