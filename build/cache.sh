@@ -1,3 +1,5 @@
+# shellcheck shell=bash
+#
 # Shared by the scripts in this folder, which source it: where built artifacts
 # are cached, how two calls at once keep out of each other's way, and how to fail.
 #
@@ -72,7 +74,7 @@ lock_folder() {
 module_dir() {
 	local out dir
 	# Outside any module: the caller's go.mod must neither matter nor change.
-	out=$(cd "$scratch" && GOFLAGS= GOWORK=off go mod download -json "$1" 2>&1) ||
+	out=$(cd "$scratch" && GOFLAGS='' GOWORK=off go mod download -json "$1" 2>&1) ||
 		die "cannot download Go module $1; check the network and GOPROXY ($(go env GOPROXY)). go said: $out"
 	dir=$(printf '%s\n' "$out" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",\{0,1\}$/\1/p')
 	[ -d "$dir" ] || die "go mod download of $1 named no source folder; it said: $out"
