@@ -45,18 +45,28 @@ func (s *Sampler) cutCount(logits []float32, k uint64) uint64 {
 func (s *Sampler) cutMass(logits []float32, floor uint64, first int32, invT float64, topP float32) uint64 {
 	s.reserve()
 	zmax := float64(float64(logits[first]) * invT)
+	exp2 := exp2Table()
 	weight := func(l float32, id int) uint64 {
 		z := float64(float64(l) * invT)
-		if !(z == zmax || z-zmax >= -28) || rank(l, id) < floor {
+		if !(z == zmax || z-zmax >= -28) || floor != 0 && rank(l, id) < floor {
 			return 0
 		}
 		if z == zmax { // infinite ones too, whose difference is NaN
 			return massOne
 		}
-		return mass(z - zmax)
+		return mass(&exp2, z-zmax)
+	}
+	// Most of a vocabulary is refused by one comparison: below low, z − zmax is surely under −28.
+	low := (zmax - 28.5) / invT
+	low -= math.Abs(low) * 1e-9
+	if math.IsInf(zmax, 1) {
+		low = math.MaxFloat32
 	}
 	var total uint64
 	for i, l := range logits {
+		if !(float64(l) >= low) {
+			continue
+		}
 		if w := weight(l, i); w != 0 {
 			s.hist[order(l)>>firstShift] += w
 			total += w

@@ -21,12 +21,12 @@
 //  5. 0 < TopP < 1 keeps, of those, the shortest prefix of the order whose mass is
 //     at least TopP of the mass of all of them. Masses are integers: w[i] =
 //     floor(exp(z[i] − zmax) · 2^40), with w = 2^40 where z[i] = zmax (infinite
-//     ones too) and 0 where z[i] − zmax < −28; exp is [expNeg]. The prefix is long
+//     ones too) and 0 where z[i] − zmax < −28; exactly: the function mass. The prefix is long
 //     enough when its sum of w is ≥ ceil(P·W / 2^32), P = floor(float64(TopP) · 2^32)
 //     and W the sum over all ids kept by step 4. Integer sums don't depend on the order of
 //     adding, so a device may add them as it likes.
 //  6. Each kept id gets v[i] = z[i] + g(r[i]), where r[i] is 32 random bits (below) and
-//     g(r) = −ln(−ln((r + 0.5) · 2^−32)), a Gumbel variate; ln is [ln]. The greatest v wins,
+//     g(r) = −ln(−ln((r + 0.5) · 2^−32)), a Gumbel variate; ln is the function ln. The greatest v wins,
 //     the lowest id among equals. This draws id i with probability softmax(z)[i] over
 //     the kept ids (Gumbel 1954; the "Gumbel-max trick").
 //
