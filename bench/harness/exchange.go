@@ -1,0 +1,134 @@
+package harness
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/paceline/paceline/bench/load"
+	"github.com/paceline/paceline/bench/result"
+	"github.com/paceline/paceline/bench/target"
+)
+
+// exchange is one request and everything that came back, as it happens. Its event
+// method is the measured path: it allocates nothing for outputs up to the length
+// asked for.
+type exchange struct {
+	phase, index int
+	ticket       load.Ticket
+	request      target.Request
+	rec          *load.Recorder
+	joined       []byte
+	broken       string // of the pieces, as they came
+
+	cancelAfter int // tokens; 0: never
+	cancel      context.CancelFunc
+	cancelAt    time.Time
+
+	clock load.Clock
+	reply target.Reply
+	err   error
+	end   time.Time // when Do returned
+}
+
+// bytesPerToken is room for the text of one token.
+const bytesPerToken = 8
+
+func newExchange(clock load.Clock, base time.Time, r target.Request, t load.Ticket, meter *load.Meter) *exchange {
+	return &exchange{
+		ticket: t, request: r, clock: clock,
+		rec:    load.NewRecorder(base, r.MaxTokens+1, meter),
+		joined: make([]byte, 0, r.MaxTokens*bytesPerToken),
+	}
+}
+
+// do sends the request and waits for its end.
+func (x *exchange) do(ctx context.Context, t target.Target) {
+	ctx, x.cancel = context.WithCancel(ctx)
+	defer x.cancel()
+	x.reply, x.err = t.Do(ctx, x.request, x.event)
+	x.end = x.clock.Now()
+	if x.reply.End.IsZero() {
+		x.reply.End = x.end
+	}
+}
+
+func (x *exchange) event(e target.Event) {
+	x.rec.Event(e.At, e.Tokens)
+	if x.broken == "" && !utf8.ValidString(e.Text) {
+		events, _ := x.rec.Count()
+		x.broken = fmt.Sprintf("event %d is not whole UTF-8", events)
+	}
+	x.joined = append(x.joined, e.Text...)
+	if x.cancelAfter > 0 && x.cancelAt.IsZero() {
+		events, tokens := x.rec.Count()
+		if max(events, tokens) >= x.cancelAfter {
+			x.cancelAt = x.clock.Now()
+			x.cancel()
+		}
+	}
+}
+
+// failed says that the request went wrong; one that was cancelled on purpose did
+// not.
+func (x *exchange) failed() bool { return x.err != nil && x.cancelAt.IsZero() }
+
+// integrity says why the stream was not whole, or nothing.
+func (x *exchange) integrity() string {
+	switch {
+	case x.reply.Broken != "":
+		return x.reply.Broken
+	case x.broken != "":
+		return x.broken
+	case string(x.joined) != x.reply.Text:
+		return "the joined pieces differ from the whole text"
+	case !x.cancelAt.IsZero() || x.err != nil:
+		return "" // cut on purpose, or counted as an error
+	case x.request.Stream && !x.reply.DoneSeen:
+		return brokenEnd
+	case x.reply.Tokens.Usage == nil:
+		return "no usage was reported"
+	}
+	return ""
+}
+
+// sample is the exchange with its instants in ns since base.
+func (x *exchange) sample(base time.Time) result.Sample {
+	rel := func(t time.Time) int64 {
+		if t.IsZero() {
+			return 0
+		}
+		return t.Sub(base).Nanoseconds()
+	}
+	s := result.Sample{
+		Trial: x.phase, Index: x.index,
+		Scheduled: rel(x.ticket.Scheduled), Admitted: rel(x.ticket.Admitted),
+		Written: rel(x.reply.Written), FirstByte: rel(x.reply.FirstByte), End: rel(x.reply.End),
+		EngineQueued: rel(x.reply.EngineQueued), EnginePrefillStart: rel(x.reply.EnginePrefillStart),
+		EnginePrefillEnd: rel(x.reply.EnginePrefillEnd), EngineEnd: rel(x.reply.EngineEnd),
+		PromptTokens: x.reply.Prompt, CachedTokens: x.reply.Cached, WantTokens: x.request.MaxTokens,
+		Tokens: x.reply.Tokens, Finish: x.reply.Finish, CancelAt: rel(x.cancelAt), AfterCancel: x.reply.AfterCancel,
+		Broken: x.integrity(),
+	}
+	// The recorder counted from another base.
+	events := x.rec.Events()
+	s.Events = make([]int64, len(events))
+	shift := rel(x.rec.Base())
+	for i, e := range events {
+		s.Events[i] = e + shift
+	}
+	if x.err != nil {
+		s.Error = x.err.Error()
+		if !x.cancelAt.IsZero() {
+			s.Error = "" // as asked
+		}
+	}
+	if x.reply.Text != "" {
+		sum := sha256.Sum256([]byte(x.reply.Text))
+		s.TextHash = hex.EncodeToString(sum[:])
+	}
+	return s
+}

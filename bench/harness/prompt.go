@@ -1,0 +1,243 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+
+	"github.com/paceline/paceline/bench/target"
+	"github.com/paceline/paceline/suites/spec"
+)
+
+// prompts makes the requests of one cell, each from the cell's seed, its phase (0:
+// warm-up) and its index, so that a round always sends the same ones and no phase
+// sends another's.
+type prompts struct {
+	cell   spec.Cell
+	tok    target.Tokenizer
+	traits target.Traits
+	nonce  string   // of the round: its markers differ from every other's
+	texts  []string // of the data, used in turn
+}
+
+func newPrompts(c spec.Cell, tok target.Tokenizer, traits target.Traits, nonce string, dataset func(name, digest string) ([]string, error)) (*prompts, error) {
+	p := &prompts{cell: c, tok: tok, traits: traits, nonce: nonce}
+	switch c.Data.Type {
+	case "prompt":
+		p.texts = c.Data.Prompts
+	case "dataset":
+		if dataset == nil {
+			return nil, fmt.Errorf("make the prompts of workload %q: data set %q: this machine has no data sets", c.Workload, c.Data.Dataset)
+		}
+		var err error
+		if p.texts, err = dataset(c.Data.Dataset, c.Data.Digest); err != nil {
+			return nil, fmt.Errorf("make the prompts of workload %q: %w", c.Workload, err)
+		}
+	case "synthetic":
+		if tok == nil {
+			return nil, fmt.Errorf("make the prompts of workload %q: a length in tokens needs the model's tokenizer, and this subject has none", c.Workload)
+		}
+		return p, nil
+	default:
+		return nil, fmt.Errorf("make the prompts of workload %q: data of type %q: known are prompt, synthetic, dataset", c.Workload, c.Data.Type)
+	}
+	if len(p.texts) == 0 {
+		return nil, fmt.Errorf("make the prompts of workload %q: its data has no prompt", c.Workload)
+	}
+	return p, nil
+}
+
+// request is the index-th request of a phase.
+func (p *prompts) request(phase, index int) (target.Request, error) {
+	q := p.cell.Request
+	bust := q.Cache != "shared"
+	r := target.Request{
+		ID:  fmt.Sprintf("%s.%d.%d", p.cell.Digest, phase, index),
+		API: q.API, MaxTokens: q.MaxTokens, IgnoreEOS: q.IgnoreEOS, Stream: q.Stream,
+		Temperature: q.Temperature, TopP: q.TopP, TopK: q.TopK,
+		Seed: child(p.cell.Seed, "sampling", phase, index), NoCache: bust,
+	}
+	if p.cell.Data.Type == "synthetic" {
+		return r, p.synthetic(&r, phase, index)
+	}
+	r.Text = p.texts[index%len(p.texts)]
+	if bust && !p.traits.HonoursNoCache {
+		var err error
+		r.Text, err = p.mark(r.Text, phase, index)
+		return r, err
+	}
+	return r, nil
+}
+
+// mark puts a marker that no other request has before the text. Every marked prompt
+// of one text has the same number of tokens: that of the first marker ever tried.
+func (p *prompts) mark(text string, phase, index int) (string, error) {
+	want := 0
+	if p.tok != nil {
+		ids, err := p.tok.Encode(marker(child(p.cell.Seed, "marker")) + text)
+		if err != nil {
+			return "", fmt.Errorf("count the tokens of a prompt: %w", err)
+		}
+		want = len(ids)
+	}
+	const tries = 256
+	for try := range tries {
+		marked := marker(child(p.cell.Seed, "marker "+p.nonce, phase, index, try)) + text
+		if p.tok == nil {
+			return marked, nil
+		}
+		ids, err := p.tok.Encode(marked)
+		if err != nil {
+			return "", fmt.Errorf("count the tokens of a prompt: %w", err)
+		}
+		if len(ids) == want {
+			return marked, nil
+		}
+	}
+	return "", fmt.Errorf("mark a prompt of workload %q: none of %d markers gives %d tokens", p.cell.Workload, tries, want)
+}
+
+// marker is twelve letters in groups, as the first words of a text.
+func marker(n uint64) string {
+	b := make([]byte, 0, 16)
+	b = append(b, '[')
+	for i := range 12 {
+		if i > 0 && i%4 == 0 {
+			b = append(b, ' ')
+		}
+		b = append(b, 'a'+byte(n%26))
+		n /= 26
+	}
+	return string(append(b, "] "...))
+}
+
+// synthetic fills in a text of exactly ISL tokens. Under "shared" every request of
+// the cell has the same one.
+func (p *prompts) synthetic(r *target.Request, phase, index int) error {
+	nonce := p.nonce
+	if p.traits.HonoursNoCache {
+		nonce = "" // every round does the same work
+	}
+	seed := child(p.cell.Seed, "synthetic "+nonce, phase, index)
+	if p.cell.Request.Cache == "shared" {
+		seed = child(p.cell.Seed, "synthetic shared")
+	}
+	for try := range 16 {
+		ids, err := p.words(child(seed, "words", try))
+		if err != nil {
+			return err
+		}
+		if p.traits.TakesIDs {
+			r.IDs = ids
+			return nil
+		}
+		// A target that takes text only must count the same number of tokens.
+		text, err := p.tok.Decode(ids)
+		if err != nil {
+			return fmt.Errorf("make a prompt of %d tokens: %w", p.cell.Data.ISL, err)
+		}
+		again, err := p.tok.Encode(text)
+		if err != nil {
+			return fmt.Errorf("make a prompt of %d tokens: %w", p.cell.Data.ISL, err)
+		}
+		if len(again) == len(ids) {
+			r.Text = text
+			return nil
+		}
+	}
+	return fmt.Errorf("make a prompt of %d tokens for workload %q: no text keeps that length when it is tokenised again", p.cell.Data.ISL, p.cell.Workload)
+}
+
+// words gives the first ISL tokens of a text of random words.
+func (p *prompts) words(seed uint64) ([]int32, error) {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	list := strings.Fields(vocabulary)
+	var text strings.Builder
+	n := p.cell.Data.ISL
+	for {
+		// At least one token a word: this many are enough, unless a tokenizer has
+		// tokens of several words, and then the next turn has twice the text.
+		for range n {
+			text.WriteString(list[rng.IntN(len(list))])
+			text.WriteByte(' ')
+		}
+		ids, err := p.tok.Encode(text.String())
+		if err != nil {
+			return nil, fmt.Errorf("make a prompt of %d tokens: %w", n, err)
+		}
+		if len(ids) >= n {
+			return ids[:n], nil
+		}
+		if len(ids) == 0 {
+			return nil, errors.New("make a synthetic prompt: the tokenizer gives no token for English words")
+		}
+	}
+}
+
+// vocabulary is what synthetic prompts are made of.
+const vocabulary = `the a one some every old new small large bright quiet red blue green metal
+wooden robot engine river garden city mountain letter window door street light morning evening
+winter summer child teacher builder captain doctor friend stranger machine signal answer question
+story number picture music paper stone bridge table corner market field forest island harbour
+walks finds builds carries opens follows watches remembers forgets repairs paints counts draws
+sings listens waits travels returns begins ends before after under over near with without slowly
+quickly gently never always often perhaps because while until and or but then there here today`
+
+// feed makes a phase's requests ahead of time, so that making them costs the
+// measured path nothing.
+type feed struct {
+	ready chan made
+	stop  context.CancelFunc
+	done  sync.WaitGroup
+}
+
+type made struct {
+	request target.Request
+	err     error
+}
+
+// ahead is how many requests lie ready before a phase begins.
+const ahead = 128
+
+// newFeed starts making the requests of a phase: limit of them, or as many as are
+// taken where limit is 0.
+func newFeed(ctx context.Context, p *prompts, phase, limit int) *feed {
+	size := ahead
+	if limit > 0 {
+		size = min(size, limit)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	f := &feed{ready: make(chan made, size), stop: cancel}
+	f.done.Go(func() {
+		for i := 0; limit == 0 || i < limit; i++ {
+			r, err := p.request(phase, i)
+			select {
+			case f.ready <- made{r, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	return f
+}
+
+// next is the phase's next request; requests come in order.
+func (f *feed) next(ctx context.Context) (target.Request, error) {
+	select {
+	case m := <-f.ready:
+		return m.request, m.err
+	case <-ctx.Done():
+		return target.Request{}, ctx.Err()
+	}
+}
+
+func (f *feed) close() {
+	f.stop()
+	f.done.Wait()
+}

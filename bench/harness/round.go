@@ -1,0 +1,212 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/paceline/paceline/bench/load"
+	"github.com/paceline/paceline/bench/metric"
+	"github.com/paceline/paceline/bench/result"
+	"github.com/paceline/paceline/bench/target"
+	"github.com/paceline/paceline/suites/spec"
+)
+
+// round is one RunRound under way.
+type round struct {
+	order     Order
+	deps      Deps
+	clock     load.Clock
+	emit      *emitter
+	progress  *tracker
+	telemetry *telemetry
+	started   time.Time
+	target    target.Target
+	tok       target.Tokenizer
+}
+
+// RunRound starts the subject, sends it its first request, runs every cell and
+// closes it. A result is returned whatever the figures are, valid or not; an error
+// means that there is none: the subject didn't start or didn't answer its first
+// request, the order can't be run, or ctx ended.
+func RunRound(ctx context.Context, o Order, deps Deps) (result.Round, error) {
+	if err := o.check(); err != nil {
+		return result.Round{}, err
+	}
+	r := &round{order: o, deps: deps, clock: deps.Clock}
+	if r.clock == nil {
+		r.clock = load.System{}
+	}
+	r.started = r.clock.Now()
+	r.emit = &emitter{to: deps.Emit}
+	r.progress = newTracker(o, r.clock, r.emit)
+	defer r.progress.stop()
+	r.progress.phase("starting")
+
+	out := result.Round{
+		ID: fmt.Sprintf("%s.%d", o.Attempt, o.Index), RunID: o.Run, AttemptID: o.Attempt, Index: o.Index,
+		Started: r.started.Round(0), Environment: deps.Environment,
+	}
+	opened, err := deps.Open(ctx, o)
+	if err != nil {
+		return result.Round{}, fmt.Errorf("start the subject %s: %w", o.Subject.Target, err)
+	}
+	r.target, r.tok = opened.Target, opened.Tokenizer
+	err = r.measure(ctx, &out)
+	if closed := r.target.Close(); closed != nil {
+		err = errors.Join(err, fmt.Errorf("close the subject: %w", closed))
+	}
+	if err != nil {
+		return result.Round{}, fmt.Errorf("round %d: %w", o.Index, err)
+	}
+	out.Ended = r.clock.Now().Round(0)
+	r.progress.phase("done")
+	return out, nil
+}
+
+// measure does everything between start and end of the subject.
+func (r *round) measure(ctx context.Context, out *result.Round) error {
+	ready := r.clock.Now()
+	r.progress.phase("first request")
+	first := r.firstCell()
+	cold, err := r.firstRequest(ctx, first, ready)
+	if err != nil {
+		return err
+	}
+	r.telemetry = startTelemetry(ctx, r.clock, r.deps.Samplers)
+	defer func() { r.telemetry.close(ctx) }()
+	out.Probes = r.probe(ctx, "before")
+
+	// The cell whose request came first goes first: the others follow in order.
+	results := map[int]result.CellResult{}
+	cells := append([]int{first}, slices.DeleteFunc(indices(len(r.order.Cells)), func(i int) bool { return i == first })...)
+	for _, i := range cells {
+		c := r.order.Cells[i]
+		r.progress.cell(i)
+		res, err := r.runCell(ctx, c)
+		if err != nil {
+			return err
+		}
+		res.Values = append(startValues(cold, i == first), res.Values...)
+		results[i] = res
+	}
+	for i := range r.order.Cells {
+		out.Cells = append(out.Cells, results[i])
+	}
+	r.progress.finished()
+	out.Probes = append(out.Probes, r.probe(ctx, "after")...)
+	if out.Subject, err = r.target.Identity(ctx); err != nil {
+		return err
+	}
+	out.Reasons = append(out.Reasons, r.warnings()...)
+	out.Valid = valid(out.Reasons) && slices.ContainsFunc(out.Cells, func(c result.CellResult) bool { return c.Valid })
+	return ctx.Err()
+}
+
+func indices(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+func (r *round) probe(ctx context.Context, when string) []result.Probe {
+	if r.deps.Probe == nil {
+		return nil
+	}
+	r.progress.phase("probe")
+	return r.deps.Probe(ctx, when)
+}
+
+// warnings are what to know about the round as a whole.
+func (r *round) warnings() []result.Reason {
+	var reasons []result.Reason
+	for _, err := range r.telemetry.errors() {
+		reasons = append(reasons, result.Reason{Code: "telemetry", Warn: true, Detail: err.Error()})
+	}
+	env := r.deps.Environment
+	if cores := env.Hardware.Cores; cores > 0 && env.Load1 > float64(cores)/2 {
+		reasons = append(reasons, result.Reason{
+			Code: "busy", Warn: true,
+			Detail: fmt.Sprintf("the machine had a load of %.2f on %d cores before the round", env.Load1, cores),
+		})
+	}
+	return reasons
+}
+
+// coldStart is what only the start of a subject shows.
+type coldStart struct {
+	load, process, first *float64 // s, ms, ms
+}
+
+// firstCell is the cell whose request is sent first: one that is gated on a cold
+// start, else the first.
+func (r *round) firstCell() int {
+	for i, c := range r.order.Cells {
+		if slices.ContainsFunc(c.Gates, func(g spec.Gate) bool {
+			def, ok := g.Metric.Def()
+			return ok && (def.Name == "ttft_process_cold" || def.Name == "ttft_first_request")
+		}) {
+			return i
+		}
+	}
+	return 0
+}
+
+// firstTokens is how long the first answer is: enough for a first piece of text.
+const firstTokens = 8
+
+// firstRequest sends the first request that the subject ever gets. It is one of the
+// cell's shape with a prompt of its own.
+func (r *round) firstRequest(ctx context.Context, cell int, ready time.Time) (coldStart, error) {
+	var cold coldStart
+	c := r.order.Cells[cell]
+	p, err := newPrompts(c, r.tok, target.TraitsOf(r.target), fmt.Sprintf("%s/%d first", r.order.Run, r.order.Index), r.deps.Dataset)
+	if err != nil {
+		return cold, err
+	}
+	q, err := p.request(-1, 0)
+	if err != nil {
+		return cold, err
+	}
+	q.MaxTokens = min(q.MaxTokens, firstTokens)
+	admitted := r.clock.Now()
+	x := newExchange(r.clock, admitted, q, load.Ticket{Scheduled: admitted, Admitted: admitted}, nil)
+	if x.do(ctx, r.target); x.err != nil {
+		if ctx.Err() != nil {
+			return cold, context.Cause(ctx)
+		}
+		return cold, fmt.Errorf("the subject's first request: %w", x.err)
+	}
+	if events := x.rec.Events(); len(events) > 0 {
+		cold.first = new(ms(events[0]))
+	}
+	if !r.order.Spawned.IsZero() {
+		// Two processes share the wall clock only.
+		cold.load = new(ready.Round(0).Sub(r.order.Spawned.Round(0)).Seconds())
+		if cold.first != nil {
+			cold.process = new(ms(admitted.Round(0).Sub(r.order.Spawned.Round(0)).Nanoseconds()) + *cold.first)
+		}
+	}
+	return cold, nil
+}
+
+// startValues are the values of a start: the load time belongs to every cell, the
+// first request to the one whose request it was.
+func startValues(cold coldStart, first bool) []result.Value {
+	var values []result.Value
+	add := func(id metric.ID, v *float64) {
+		if v != nil {
+			values = append(values, result.Value{Metric: id, Value: *v, N: 1})
+		}
+	}
+	if first {
+		add("ttft_process_cold", cold.process)
+		add("ttft_first_request", cold.first)
+	}
+	add("load_time", cold.load)
+	return values
+}
