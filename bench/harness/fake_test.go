@@ -92,10 +92,16 @@ func (f *fake) Do(ctx context.Context, r target.Request, sink func(target.Event)
 	return reply, err
 }
 
-// word is the text of an id of the fake's tokenizer.
+// word is the text of an id.
 func word(id int32) string { return fmt.Sprintf("w%d ", id) }
 
-// words is a tokenizer that splits at spaces.
+// Ids that the fake's tokenizer decodes, but never gives.
+const (
+	twoWords = 150_000 // the text of ids 11 and 12
+	endToken = 150_001 // no text
+)
+
+// wordTokenizer is a tokenizer that splits at spaces.
 type wordTokenizer struct{}
 
 func (wordTokenizer) Encode(text string) ([]int32, error) {
@@ -116,7 +122,13 @@ func (wordTokenizer) Decode(ids []int32) (string, error) {
 		if id < 0 {
 			return "", errors.New("negative id")
 		}
-		b.WriteString(word(id))
+		switch id {
+		case twoWords:
+			b.WriteString(word(11) + word(12))
+		case endToken:
+		default:
+			b.WriteString(word(id))
+		}
 	}
 	return b.String(), nil
 }
