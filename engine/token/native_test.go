@@ -147,6 +147,17 @@ func TestSettingsThatCutTextHaveNoEffect(t *testing.T) {
 
 func TestNULIsNotSilentlyCut(t *testing.T) {
 	tok := openTest(t, "testdata/bytelevel")
+	for _, text := range []string{"a\x00b", "\x00", "\x00\x01\x02\x00 robot\x00", "<|im_end|>\x00"} {
+		ids, err := tok.Encode(text, false)
+		if err != nil {
+			t.Errorf("Encode(%q): %v", text, err)
+			continue
+		}
+		if got, err := tok.Decode(ids, false); err != nil || got != text {
+			t.Errorf("Encode(%q) gave %v, the text %q, %v", text, ids, got, err)
+		}
+	}
+	tok = openTest(t, "testdata/bytefallback")
 	if ids, err := tok.Encode("a\x00b", false); err == nil || !strings.Contains(err.Error(), "byte 1 is a NUL") {
 		t.Errorf("Encode of a NUL gave %v, error %v; want one that names byte 1", ids, err)
 	}

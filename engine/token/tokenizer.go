@@ -78,17 +78,49 @@ func addedOnly(v *vocabulary) map[string]int32 {
 // when addSpecial is set (Qwen's expect none). Special tokens spelt in the text
 // become themselves. No text gives no ids and a slice that isn't nil.
 //
-// Text must not hold a NUL character; invalid UTF-8 is read as U+FFFD.
+// Invalid UTF-8 is read as U+FFFD. A text with a NUL character is an error with the
+// few tokenizers for which see encodeNUL.
 func (t *Tokenizer) Encode(text string, addSpecial bool) ([]int32, error) {
-	if at := strings.IndexByte(text, 0); at >= 0 {
-		return nil, fmt.Errorf("tokenize a text of %d bytes: byte %d is a NUL character, which the tokenizer library can't take; remove it", len(text), at)
+	encode := t.codec.encode
+	if strings.IndexByte(text, 0) >= 0 {
+		encode = t.encodeNUL
 	}
-	ids, err := t.codec.encode(text, addSpecial)
+	ids, err := encode(text, addSpecial)
 	if err != nil {
 		return nil, fmt.Errorf("tokenize a text of %d bytes: %w", len(text), err)
 	}
 	if ids == nil {
 		ids = []int32{}
+	}
+	return ids, nil
+}
+
+// encodeNUL encodes a text with NUL characters, which the native library, taking C
+// strings, would cut there. It encodes the text twice, with the control characters
+// 1 and 2 in their place: where the ids differ, there is a NUL. That needs a
+// byte-level vocabulary that treats the three alike (Qwen's and Llama 3's do).
+func (t *Tokenizer) encodeNUL(text string, addSpecial bool) ([]int32, error) {
+	v := t.vocab
+	if !v.alike {
+		return nil, fmt.Errorf("byte %d is a NUL character, which the library can't take with this tokenizer; remove it", strings.IndexByte(text, 0))
+	}
+	ids, err := t.codec.encode(strings.ReplaceAll(text, "\x00", "\x01"), addSpecial)
+	if err != nil {
+		return nil, err
+	}
+	twos, err := t.codec.encode(strings.ReplaceAll(text, "\x00", "\x02"), addSpecial)
+	if err != nil {
+		return nil, err
+	}
+	if len(twos) != len(ids) {
+		return nil, errors.New("the tokenizer doesn't treat control characters alike; remove the NUL characters")
+	}
+	for i := range ids {
+		if ids[i] == v.bytes[1] && twos[i] == v.bytes[2] {
+			ids[i] = v.bytes[0]
+		} else if ids[i] != twos[i] {
+			return nil, errors.New("the tokenizer doesn't treat control characters alike; remove the NUL characters")
+		}
 	}
 	return ids, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxID is the highest token id that a tokenizer may have; published ones stay
@@ -21,7 +22,11 @@ type vocabulary struct {
 	special map[int32]bool       // added tokens flagged special
 	ids     map[string]int32     // every token's id, by its text in the file
 	nul     map[int32][2][]int32 // see noteNUL
-	source  []byte               // the file, without truncation and padding
+	// bytes are the ids of the bytes 0, 1 and 2; alike says that they are treated
+	// alike: by a byte-level vocabulary without a longer token that has any of them.
+	bytes  [3]int32
+	alike  bool
+	source []byte // the file, without truncation and padding
 }
 
 type tokenizerFile struct {
@@ -133,7 +138,15 @@ func (v *vocabulary) noteNUL(byteLevel bool) {
 	if !byteLevel {
 		return
 	}
+	v.alike = true
+	for i := range v.bytes {
+		id, ok := v.ids[string(byteLevelNUL+rune(i))]
+		v.bytes[i], v.alike = id, v.alike && ok
+	}
 	for text, id := range v.ids {
+		if strings.ContainsAny(text, "\u0100\u0101\u0102") && utf8.RuneCountInString(text) > 1 {
+			v.alike = false
+		}
 		if !strings.ContainsRune(text, byteLevelNUL) {
 			continue
 		}
