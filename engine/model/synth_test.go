@@ -143,11 +143,14 @@ func TestSynthFailures(t *testing.T) {
 	}{
 		{"cancelled", stopped, SynthOptions{}, nil, context.Canceled, "canceled", ""},
 		{
-			"no space", context.Background(), SynthOptions{free: func(string) (int64, error) { return 1 << 20, nil }}, nil,
+			"no space", context.Background(),
+			SynthOptions{free: func(string) (int64, error) { return 1 << 20, nil }},
+			nil,
 			ErrNoSpace, "has 1 MB free", "",
 		},
 		{
-			"folder in use", context.Background(), SynthOptions{},
+			"folder in use", context.Background(),
+			SynthOptions{},
 			func(t *testing.T, dir string) {
 				if err := os.Mkdir(dir, 0o755); err != nil {
 					t.Fatal(err)

@@ -34,7 +34,9 @@ func TestBfloat16Rounds(t *testing.T) {
 		in   float32
 		want uint16
 	}{
-		{0, 0}, {1, 0x3f80}, {-2, 0xc000},
+		{0, 0},
+		{1, 0x3f80},
+		{-2, 0xc000},
 		{math.Float32frombits(0x3f808000), 0x3f80}, // a tie goes to the even neighbour
 		{math.Float32frombits(0x3f818000), 0x3f82},
 		{math.Float32frombits(0x3f808001), 0x3f81},

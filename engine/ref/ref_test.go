@@ -193,7 +193,8 @@ func TestLaunchRefusals(t *testing.T) {
 			{Tokens: []int32{1}, Start: 64, Pages: []backend.PageID{1, 2}}, {Tokens: []int32{2}, Pages: []backend.PageID{1}},
 		}, "row 1 writes page 1"},
 		{"too many tokens", []backend.Row{
-			{Tokens: make([]int32, 300), Pages: []backend.PageID{0, 1, 2, 3, 4}}, {Tokens: make([]int32, 192), Pages: []backend.PageID{5, 6, 7}},
+			{Tokens: make([]int32, 300), Pages: []backend.PageID{0, 1, 2, 3, 4}},
+			{Tokens: make([]int32, 192), Pages: []backend.PageID{5, 6, 7}},
 			{Tokens: make([]int32, 21), Pages: []backend.PageID{5}},
 		}, "513 tokens"},
 		{"too many rows", make([]backend.Row, 257), "257 rows"},
