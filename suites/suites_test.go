@@ -1,0 +1,131 @@
+package suites
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/bench/metric"
+)
+
+func TestShippedSuites(t *testing.T) {
+	want := []string{"ci", "streaming", "throughput", "token-accuracy", "ttft"}
+	if got := Names(); !slices.Equal(got, want) {
+		t.Fatalf("names: got %v, want %v", got, want)
+	}
+	for _, name := range want {
+		t.Run(name, func(t *testing.T) {
+			s, err := Load(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Name != name {
+				t.Errorf("metadata.name: got %q, want the file's, %q", s.Name, name)
+			}
+			if s.Title == "" || s.Description == "" {
+				t.Error("it has no title or no description")
+			}
+			gates := 0
+			for _, w := range s.Workloads {
+				gates += len(w.Gates)
+			}
+			if gates == 0 {
+				t.Error("it gates nothing")
+			}
+		})
+	}
+}
+
+// The thresholds that ship are the published ones.
+func TestThresholds(t *testing.T) {
+	find := func(suite, id, limit string) (float64, string) {
+		s, err := Load(suite)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range s.Workloads {
+			for _, g := range w.Gates {
+				if g.Metric != metric.MustParse(id) {
+					continue
+				}
+				v := map[string]*float64{"max_drop": g.MaxDrop, "max_ratio": g.MaxRatio, "min": g.Min}[limit]
+				if v != nil {
+					return *v, string(g.Severity)
+				}
+			}
+		}
+		return 0, "absent"
+	}
+	for _, c := range []struct {
+		suite, metric, limit, severity string
+		want                           float64
+	}{
+		{"throughput", "output_rate", "max_drop", "fail", 0.20},
+		{"throughput", "output_rate", "min", "investigate", 4.0},
+		{"ttft", "ttft_process_cold", "max_ratio", "investigate", 2.0},
+		{"ttft", "ttft_first_request", "max_ratio", "investigate", 2.0},
+		{"ttft", "ttft", "max_ratio", "investigate", 2.0},
+		{"token-accuracy", "token_agreement", "min", "critical", 1},
+		{"streaming", "stream_integrity", "min", "fail", 1},
+		{"streaming", "cancel_honoured", "min", "fail", 1},
+		{"ci", "output_rate", "max_drop", "fail", 0.20},
+		{"ci", "token_agreement", "min", "critical", 1},
+		{"ci", "stream_integrity", "min", "fail", 1},
+	} {
+		v, sev := find(c.suite, c.metric, c.limit)
+		if v != c.want || sev != c.severity {
+			t.Errorf("%s: %s %s: got %v %s, want %v %s", c.suite, c.metric, c.limit, v, sev, c.want, c.severity)
+		}
+	}
+}
+
+func TestTheOriginsBenchmark(t *testing.T) {
+	s, err := Load("throughput")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.Expand()[0]
+	if got := c.Data.Prompts; !slices.Equal(got, []string{"Write a short story about a robot."}) {
+		t.Errorf("prompts: got %q", got)
+	}
+	if q := c.Request; q.MaxTokens != 512 || !q.IgnoreEOS || q.Temperature != 0.7 || q.TopP != 0.9 {
+		t.Errorf("request: got %+v", q)
+	}
+}
+
+func TestCIIsShort(t *testing.T) {
+	s, err := Load("ci")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := s.Estimate(); e.Time > 40*time.Second {
+		t.Errorf("estimate: got %v, want at most 40s, so that all of it stays under a minute", e.Time)
+	}
+}
+
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mine.yml")
+	src, _ := Source("ttft")
+	if err := os.WriteFile(file, src, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{file, "ttft", "suites/ttft.yml"} {
+		if s, err := Open(name); err != nil || s.Name != "ttft" {
+			t.Errorf("open %q: got %v, %v", name, s, err)
+		}
+	}
+	for name, want := range map[string]string{
+		"througput":                      `did you mean "throughput"?`,
+		"zzz":                            "shipped are ci, streaming",
+		filepath.Join(dir, "absent.yml"): "absent.yml",
+		"../suites/suites":               "suites",
+	} {
+		if _, err := Open(name); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("open %q: got error %v, want one with %q", name, err, want)
+		}
+	}
+}
