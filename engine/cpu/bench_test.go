@@ -19,24 +19,16 @@ import (
 // a synthetic Qwen2.5-0.5B.
 const envBenchModel = "PACELINE_BENCH_MODEL"
 
-// benchModels are a model of the size of the one in the repository and, if one is
-// named, a large one.
+// benchModels are the model in the repository and, if one is named, a large one.
 func benchModels(b *testing.B, f func(b *testing.B, m *model.Checkpoint)) {
-	small := shapes()["even"]
-	small.VocabSize, small.Layers, small.IntermediateSize, small.Heads, small.KVHeads = 1024, 8, 512, 2, 1
-	b.Run("small", func(b *testing.B) { f(b, checkpoint(b, small)) })
+	b.Run("robotstories", func(b *testing.B) { f(b, folder(b, shipped)) })
 	dir := os.Getenv(envBenchModel)
 	if dir == "" {
 		b.Logf("no large model: set %s", envBenchModel)
 		return
 	}
 	b.Run("large", func(b *testing.B) {
-		m, err := model.Open(dir)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer m.Close()
-		f(b, m)
+		f(b, folder(b, dir))
 	})
 }
 
@@ -142,4 +134,66 @@ func BenchmarkProduct(b *testing.B) {
 			}
 		}
 	}
+}
+
+// BenchmarkLong is where attention weighs most: prefill of 2048 tokens in batches
+// of 512, and single tokens behind 4000 positions.
+func BenchmarkLong(b *testing.B) {
+	benchModels(b, func(b *testing.B, m *model.Checkpoint) {
+		if m.Config.MaxPositions < 4096 {
+			b.Skip("skipped: the model's context is short")
+		}
+		for _, isa := range Available() {
+			e, err := openOn(m, Options{ISA: isa, MaxContext: 4096}, cores())
+			if err != nil {
+				b.Fatal(err)
+			}
+			table := pageList(4096, 0, 1)
+			b.Run("prefill2048/"+isa, func(b *testing.B) {
+				ids, n := prompt(2048, m.Config.VocabSize), 0
+				for b.Loop() {
+					chunked(b, e, ids, table, 512)
+					n++
+				}
+				b.ReportMetric(float64(2048*n)/b.Elapsed().Seconds(), "tok/s")
+			})
+			b.Run("decode4000/"+isa, func(b *testing.B) {
+				n := 0
+				for b.Loop() {
+					step(b, e, backend.Row{Tokens: []int32{7}, Start: 4000 + n%90, Pages: table, Sample: &backend.Sampling{}})
+					n++
+				}
+				b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "tok/s")
+			})
+			b.Run("decode8rows/"+isa, func(b *testing.B) {
+				n, rows := 0, make([]backend.Row, 8)
+				for b.Loop() {
+					for i := range rows {
+						rows[i] = backend.Row{Tokens: []int32{int32(i)}, Start: 64 + n%64, Pages: table[8*i:], Sample: &backend.Sampling{}}
+					}
+					step(b, e, rows...)
+					n++
+				}
+				b.ReportMetric(float64(8*n)/b.Elapsed().Seconds(), "tok/s")
+			})
+			if err := e.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkOpen is packing all weights.
+func BenchmarkOpen(b *testing.B) {
+	benchModels(b, func(b *testing.B, m *model.Checkpoint) {
+		for b.Loop() {
+			e, err := Open(m, Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := e.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
