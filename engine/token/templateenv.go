@@ -62,7 +62,7 @@ func environment() *exec.Environment {
 	structures["macro"] = parseMacro
 	structures["set"] = parseSet
 
-	globals := map[string]any{"raise_exception": raise, "range": rangeOf}
+	globals := map[string]any{"raise_exception": raise, "range": rangeOf, "none": null("")}
 	if f, ok := builtins.GlobalFunctions.Get("namespace"); ok {
 		globals["namespace"] = f
 	}
@@ -178,16 +178,16 @@ func rangeOf(_ *exec.Evaluator, args *exec.VarArgs) *exec.Value {
 	return exec.AsValue(numbers)
 }
 
-// isNone reports whether v is None (or undefined, which the library can't tell
-// from a None that the template itself writes).
+// isNone reports whether v is None; an undefined value isn't.
 func isNone(v *exec.Value) bool {
 	_, is := v.Interface().(null)
-	return is || v.IsNil()
+	return is
 }
 
 func isText(v *exec.Value) bool { return v.IsString() && !isNone(v) }
 
-func isSequence(v *exec.Value) bool { return isText(v) || v.IsList() || v.IsDict() }
+// isSequence is what can be looped over: an undefined value, too, as in Python.
+func isSequence(v *exec.Value) bool { return isText(v) || v.IsList() || v.IsDict() || v.IsNil() }
 
 // onlySource is a loader that has one template and no files.
 type onlySource string

@@ -26,10 +26,10 @@ func inlineIfs(tag string) string {
 	if from > to {
 		return tag
 	}
-	inner := tag[from:to]
+	inner := lowerNone(tag[from:to])
 	// Beyond these the library, or checkTokens before it, refuses the template.
 	if deepest(inner) > maxDepth || strings.Count(inner, "else") > maxDepth {
-		return tag
+		return tag[:from] + inner + tag[to:]
 	}
 	switch {
 	case tag[1] == '{':
@@ -42,6 +42,24 @@ func inlineIfs(tag string) string {
 		inner = rewriteBrackets(inner)
 	}
 	return tag[:from] + inner + tag[to:]
+}
+
+// lowerNone writes None as none: the library takes the first for undefined, and
+// the second is a variable of ours.
+func lowerNone(s string) string {
+	if !strings.Contains(s, "None") {
+		return s
+	}
+	out := []byte(s)
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\'' || s[i] == '"':
+			i += textLength(s[i:]) - 1
+		case isWord(s, i, "None"):
+			out[i] = 'n'
+		}
+	}
+	return string(out)
 }
 
 // assignment finds the = of a set block; -1 without one.
@@ -167,12 +185,17 @@ func rewriteItem(s string) string {
 func word(s, w string) int {
 	at := -1
 	scan(s, func(i int) bool {
-		if strings.HasPrefix(s[i:], w) && (i == 0 || !inWord(s[i-1])) && (i+len(w) == len(s) || !inWord(s[i+len(w)])) {
+		if isWord(s, i, w) {
 			at = i
 		}
 		return at < 0
 	})
 	return at
+}
+
+// isWord reports whether the word w stands at s[i].
+func isWord(s string, i int, w string) bool {
+	return strings.HasPrefix(s[i:], w) && (i == 0 || !inWord(s[i-1])) && (i+len(w) == len(s) || !inWord(s[i+len(w)]))
 }
 
 func inWord(c byte) bool {

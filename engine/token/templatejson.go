@@ -54,7 +54,7 @@ func (w *jsonWriter) value(v *exec.Value, depth int) error {
 		return fmt.Errorf("longer than the limit of %d bytes", maxRenderedBytes)
 	}
 	switch {
-	case isNone(v):
+	case isNone(v) || v.IsNil():
 		w.out.WriteString("null")
 	case v.IsBool():
 		w.out.WriteString(strconv.FormatBool(v.Bool()))
