@@ -20,20 +20,24 @@ var ErrClosed = sched.ErrClosed
 
 // Engine is an open model on a backend. Its methods may be called concurrently.
 type Engine struct {
-	options  Options
-	info     ModelInfo
-	eos      []int32
-	back     backend.Backend
-	limits   backend.Info // what back said when it was opened
-	loop     *sched.Loop
-	faults   *faults
-	loadTime time.Duration
+	options   Options
+	info      ModelInfo
+	eos       []int32
+	back      backend.Backend
+	limits    backend.Info // what back said when it was opened
+	loop      *sched.Loop
+	pageBytes int64
+	faults    *faults
+	loadTime  time.Duration
 
 	tokenizer    *token.Tokenizer // nil: ids only
 	tokenizerErr error            // why it is nil
 
-	closing sync.Once
-	closed  error // what closing gave; written inside closing
+	closing  sync.Once
+	closed   error          // what closing gave; written inside closing
+	mu       sync.Mutex     // the backend isn't closed while Stats asks it
+	isClosed bool           // guarded by mu
+	final    backend.Memory // guarded by mu: what it had before Close
 
 	digesting sync.Mutex
 	digest    string // guarded by digesting; empty until asked for
@@ -83,12 +87,12 @@ func (e *Engine) Tokenizer() (*token.Tokenizer, error) {
 	return e.tokenizer, nil
 }
 
-// Stats is the engine's account of itself at this moment.
+// Stats is the engine's account of itself at this moment; after Close, of its last.
 func (e *Engine) Stats() Stats {
 	c, u := e.loop.Counters(), e.loop.Usage()
 	return Stats{
-		Backend: e.back.Info(),
-		Memory:  e.back.Memory(),
+		Backend: e.limits,
+		Memory:  e.memory(),
 		Faults:  slices.Clone(e.options.Faults),
 
 		Steps:        c.Steps,
@@ -100,11 +104,21 @@ func (e *Engine) Stats() Stats {
 		PagesTotal:    u.Total,
 		PagesUsed:     u.Used,
 		PagesPeak:     u.Peak,
-		BytesPerPage:  e.back.Pages().BytesPerPage(),
+		BytesPerPage:  e.pageBytes,
 		HeapBytes:     heapBytes(),
 		LeakedBytes:   e.faults.leakedBytes(),
 		LoadTimeNanos: e.loadTime.Nanoseconds(),
 	}
+}
+
+// memory is what the backend has allocated, or had before Close.
+func (e *Engine) memory() backend.Memory {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.isClosed {
+		return e.final
+	}
+	return e.back.Memory()
 }
 
 // heapBytes is what live and not yet swept objects take, without stopping the world.
@@ -118,12 +132,14 @@ func heapBytes() int64 {
 }
 
 // Close ends all requests with FinishCancel within one step, then frees the model. Later
-// calls of Submit and Score give ErrClosed, Stats must not be called any more. Closing
-// twice is allowed.
+// calls of Submit and Score give ErrClosed. Closing twice is allowed.
 func (e *Engine) Close() error {
 	e.closing.Do(func() {
 		e.faults.close()
 		e.loop.Close()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.final, e.isClosed = e.back.Memory(), true
 		e.closed = e.closeParts()
 	})
 	return e.closed

@@ -427,6 +427,9 @@ func TestCloseEndsStreams(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Errorf("second Close: %v", err)
 	}
+	if s := e.Stats(); s.Requests != 4 || s.Cancelled != 4 || s.PagesUsed != 0 || s.Memory.KV == 0 {
+		t.Errorf("stats after Close: %+v", s)
+	}
 	if _, err := e.Submit(context.Background(), Request{Prompt: []int32{1}, MaxTokens: 1}); !errors.Is(err, ErrClosed) {
 		t.Errorf("Submit after Close: error %v, want ErrClosed", err)
 	}

@@ -58,7 +58,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.loadTime = time.Since(started)
-	e.limits = e.back.Info()
+	e.limits, e.pageBytes = e.back.Info(), e.back.Pages().BytesPerPage()
 	faults.vocab = c.Config.VocabSize
 	e.loop = sched.New(e.back, sched.Options{Hooks: faults.hooks()})
 	return e, nil

@@ -74,6 +74,7 @@ type seq struct {
 	positions int         // most it will compute
 
 	cancelled bool      // as of the last step
+	ended     bool      // in the last step
 	table     *kv.Table // nil while waiting
 	tokens    []int32   // prompt and generated
 	computed  int       // tokens whose K and V lie in pages

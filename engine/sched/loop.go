@@ -48,6 +48,7 @@ type Loop struct {
 	// Of the goroutine only:
 	waiting []*seq
 	running []*seq
+	state   State
 	batch   backend.Batch
 }
 

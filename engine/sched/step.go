@@ -13,13 +13,17 @@ import (
 
 // decide asks Decide, and admits whom it says.
 func (l *Loop) decide() Decision {
-	s := State{Limits: l.limits, FreePages: l.pool.Available()}
+	s := State{
+		Running: l.state.Running[:0], Waiting: l.state.Waiting[:0],
+		Limits: l.limits, FreePages: l.pool.Available(),
+	}
 	for _, q := range l.running {
 		s.Running = append(s.Running, Running{Pending: len(q.tokens) - q.computed, Decode: q.decodes()})
 	}
 	for _, q := range l.waiting {
 		s.Waiting = append(s.Waiting, Waiting{Pages: kv.PagesFor(q.positions), Tokens: len(q.tokens)})
 	}
+	l.state = s // keeps the memory
 	d := Decide(s)
 	for _, q := range l.waiting[:d.Admit] {
 		table, err := l.pool.NewTable(q.positions)
@@ -87,16 +91,11 @@ func (l *Loop) deliver(d Decision, at time.Time) {
 	l.counters.PromptTokens += prompt
 	l.counters.OutputTokens += output
 	l.mu.Unlock()
-	ended := map[*seq]bool{}
 	for i, c := range d.Chunks {
-		q, row, out := l.running[c.Seq], &l.batch.Rows[i], &l.batch.Out[i]
-		if l.take(q, row, out, at) {
-			ended[q] = true
-		}
+		q := l.running[c.Seq]
+		q.ended = l.take(q, &l.batch.Rows[i], &l.batch.Out[i], at)
 	}
-	if len(ended) > 0 {
-		l.running = slices.DeleteFunc(l.running, func(q *seq) bool { return ended[q] })
-	}
+	l.running = slices.DeleteFunc(l.running, func(q *seq) bool { return q.ended })
 }
 
 // take gives one row's output to its job, and says whether the job ended. A job cancelled during

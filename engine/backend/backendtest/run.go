@@ -98,7 +98,7 @@ func describesItself(b backend.Backend) error {
 	case m.Weights <= 0 || m.Activation < 0 || m.Total() != m.Weights+m.KV+m.Activation:
 		return fmt.Errorf("memory %+v", m)
 	case b.Info() != i:
-		return fmt.Errorf("Info changed")
+		return fmt.Errorf("what Info says changed")
 	}
 	return nil
 }
