@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 // cell invalid; the error is of the round.
 func (r *round) runCell(ctx context.Context, c spec.Cell) (result.CellResult, error) {
 	out := result.CellResult{Cell: c.Digest, Workload: c.Workload, Point: c.Point}
+	runtime.GC() // the samples of the cell before are nobody's load
 	var low floor
 	if r.deps.Null != nil {
 		var err error

@@ -46,7 +46,9 @@ type Deps struct {
 	// Environment is the machine's fingerprint, taken before the round.
 	Environment result.Environment
 	// Probe is the machine probe, run after the subject's first request ("before")
-	// and after its last ("after"); nil: none.
+	// and after its last ("after"); nil: none. Where the subject computes in this
+	// process, another one must do the probing: its buffers would count as the
+	// subject's memory.
 	Probe func(ctx context.Context, when string) []result.Probe
 	// Dataset gives the prompts of a named data set.
 	Dataset func(name, digest string) ([]string, error)
