@@ -18,7 +18,7 @@ type Stored struct {
 // Batches keeps what agents deliver, as it came.
 type Batches interface {
 	// Put inserts or ignores by (attempt, stream, seq) and, if it is new, writes the
-	// rounds decoded from it. A terminal attempt gives ErrState and keeps nothing.
+	// rounds decoded from it with the task export(run). A terminal attempt gives ErrState and keeps nothing.
 	// ErrInvalid: a round doesn't belong to the attempt. ErrForeign.
 	Put(ctx context.Context, agent string, b wire.BatchRequest, rounds []result.Round) (Stored, error)
 	// Each calls f with the bodies of a stream in order of sequence, until f fails.

@@ -71,7 +71,7 @@ type Runs interface {
 	// More moves judging to more: stores the judgement and adds attempts.
 	More(ctx context.Context, j Judgement, attempts []Attempt) error
 	// Decide moves judging to decided: stores the judgement, marks the run's rounds
-	// with how they relate to the baseline, and writes the given tasks.
+	// with how they relate to the baseline, and writes tasks that follow.
 	Decide(ctx context.Context, j Judgement, join Join, tasks []NewTask) error
 	// Cancel moves any state that is not terminal to cancelled, with queued attempts;
 	// attempts on a machine are told at their next message. Repeating it is harmless.

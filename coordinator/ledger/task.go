@@ -9,7 +9,7 @@ import (
 // Kinds of tasks.
 const (
 	TaskJudge  = "judge"  // key: run
-	TaskExport = "export" // key: run; only where a series store is configured
+	TaskExport = "export" // key: run; waits where no series store is configured
 )
 
 // NewTask is a task to be written.

@@ -88,7 +88,10 @@ func (s batches) Put(ctx context.Context, agent string, b wire.BatchRequest, rs 
 				return err
 			}
 		}
-		return nil
+		if len(rs) == 0 {
+			return nil
+		}
+		return t.task(ledger.NewTask{Kind: ledger.TaskExport, Key: a.Run})
 	})
 	return st, err
 }

@@ -106,7 +106,7 @@ func TestRealConformance(t *testing.T) {
 	bucket := func(t *testing.T) *Store {
 		t.Helper()
 		n++
-		name := fmt.Sprintf("b%d $ \"x\"", n)
+		name := fmt.Sprintf("b%d ${x}", n)
 		if _, err := admin.BucketsAPI().CreateBucketWithName(t.Context(), org, name); err != nil {
 			t.Fatal(err)
 		}
