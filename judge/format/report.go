@@ -1,0 +1,47 @@
+// Package format shows a run's verdict: to a person at a terminal, in Markdown, as
+// JUnit, as annotations of a CI system, as JSON.
+//
+// All forms are made of one Report, which is data and is stored as it is. What the
+// verdict is is judge/gate's; pages show the same Report (dashboard/page).
+package format
+
+import (
+	"time"
+
+	"github.com/paceline/paceline/bench/metric"
+	"github.com/paceline/paceline/judge/gate"
+)
+
+// Report is a decided run, ready to be shown.
+type Report struct {
+	RunID    string    `json:"run_id"`
+	Suite    string    `json:"suite"`
+	Subject  string    `json:"subject"` // "engine · robot-stories (bf16/f32, cpu avx512)"
+	Branch   string    `json:"branch"`
+	Commit   string    `json:"commit,omitempty"`
+	Machine  string    `json:"machine,omitempty"` // host and hardware, in words
+	Base     string    `json:"base,omitempty"`    // branch or level that it is compared with
+	Decided  time.Time `json:"decided,omitzero"`
+	Rounds   int       `json:"rounds"`             // valid ones
+	Trials   int       `json:"trials"`             // of a round, of the largest workload
+	Badges   []string  `json:"badges,omitempty"`   // "synthetic", "fault-injected: slow=1.43"
+	Warnings []string  `json:"warnings,omitempty"` // what to know about the measurement
+	Lines    []Line    `json:"lines"`              // gated series first, then the rest
+	Overall  gate.Run  `json:"overall"`
+	PageURL  string    `json:"page_url,omitempty"`
+	Repeat   string    `json:"repeat,omitempty"` // a command that repeats the run
+}
+
+// Line is one metric of one cell, with the verdict on it where it is gated.
+type Line struct {
+	Workload string            `json:"workload"`
+	Point    map[string]string `json:"point,omitempty"`
+	Metric   metric.ID         `json:"metric"`
+	Unit     string            `json:"unit"`
+	Series   string            `json:"series,omitempty"` // digest of the key
+	Value    float64           `json:"value"`            // median of the valid rounds
+	Spread   float64           `json:"spread"`           // half their range
+	Rounds   int               `json:"rounds"`           // 0: no value, see Missing
+	Missing  string            `json:"missing,omitempty"`
+	Verdict  *gate.Verdict     `json:"verdict,omitempty"` // nil: not gated, only shown
+}
