@@ -28,6 +28,7 @@ func DefaultWorkload() Workload {
 // Limits of a suite. They bound what one document can ask for.
 const (
 	MaxBytes     = 1 << 20
+	maxLexemes   = 30_000 // the YAML library's time grows with their square
 	maxDepth     = 16
 	maxColumn    = 400 // of block structure: bounds its depth
 	maxWorkloads = 100

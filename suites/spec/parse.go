@@ -58,9 +58,11 @@ func document(name string, src []byte) (body ast.Node, err error) {
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		line, col := 1, 1
-		msg := err.Error()
+		var msg string
 		var y yaml.Error
-		if errors.As(err, &y) {
+		if !errors.As(err, &y) {
+			msg = err.Error()
+		} else {
 			msg = y.GetMessage()
 			if t := y.GetToken(); t != nil && t.Position != nil {
 				line, col = t.Position.Line, t.Position.Column
@@ -87,6 +89,9 @@ func document(name string, src []byte) (body ast.Node, err error) {
 // unfit finds what makes tokens dangerous to parse or isn't part of the format.
 func unfit(tokens token.Tokens) (*token.Token, string) {
 	depth := 0
+	if len(tokens) > maxLexemes {
+		return tokens[maxLexemes], fmt.Sprintf("too many keys and values: more than %d words and marks", maxLexemes)
+	}
 	for _, t := range tokens {
 		switch t.Type {
 		case token.SequenceStartType, token.MappingStartType:

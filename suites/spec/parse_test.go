@@ -175,10 +175,17 @@ func TestHostileDocuments(t *testing.T) {
 		"commas": "[,", "lines": "a:\n", "indents": "a:\n ", "colons": ":", "tabs": "\t", "block texts": "|\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := 20000 / len(unit)
+			n := 9000 / len(unit)
 			if _, err := Parse("h.yml", []byte(strings.Repeat(unit, n))); err == nil {
 				t.Error("it parsed")
 			}
 		})
+	}
+}
+
+func TestTooManyTokens(t *testing.T) {
+	_, err := Parse("m.yml", []byte(strings.Repeat("a: b\n", maxLexemes/3+1)))
+	if err == nil || !strings.Contains(err.Error(), "too many keys and values") {
+		t.Errorf("got %v", err)
 	}
 }
