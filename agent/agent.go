@@ -23,6 +23,9 @@ type Config struct {
 	Bus     bus.Bus
 	Worker  []string // command line of a worker of this very build
 	Probe   []string // command line of the machine probe; empty: no bracket
+	// HostLock is a file that all agents of this host share: one of them measures at
+	// a time. Empty: this one may share the host.
+	HostLock string
 	// Model finds the folder of a model by its name in this machine's catalogue.
 	// Its error is the person's to mend: it ends the attempt with ClassRequest.
 	Model func(name string) (dir string, err error)

@@ -294,6 +294,31 @@ func TestLeftoversAreDelivered(t *testing.T) {
 	waitGone(t, filepath.Join(spool, "at1"))
 }
 
+// TestOneMeasurementAHost: the second agent's worker starts when the first one's has ended.
+func TestOneMeasurementAHost(t *testing.T) {
+	lock := filepath.Join(t.TempDir(), "host.lock")
+	first, second := newCoordinator(t, testOrder()), newCoordinator(t, testOrder())
+	shared := func(c *Config) { c.HostLock = lock }
+	first.agent(t.TempDir(), "silent", shared)
+	waitUntil(t, func() bool { first.mu.Lock(); defer first.mu.Unlock(); return len(first.beats) > 2 })
+	waits := make(chan string, 10)
+	if _, err := second.bus.Subscribe(wire.Live("r1"), func(_ string, b []byte) { waits <- string(b) }); err != nil {
+		t.Fatal(err)
+	}
+	second.agent(t.TempDir(), "measures", shared)
+	if heard := <-waits; !strings.Contains(heard, "waiting for another measurement") {
+		t.Errorf("heard %s", heard)
+	}
+	if n := len(second.ended); n != 0 {
+		t.Fatal("the second agent measured while the first did")
+	}
+	first.set(func() { first.mustStop = true })
+	first.waitEnd()
+	if end := second.waitEnd(); end.Outcome != wire.OutcomeDone {
+		t.Errorf("outcome %s, %v", end.Outcome, end.Problem)
+	}
+}
+
 func TestSpoolThatCantBeMade(t *testing.T) {
 	c := newCoordinator(t, testOrder())
 	c.agent("/dev/null/spool", "measures", nil)

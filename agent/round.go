@@ -27,6 +27,12 @@ func (a *Agent) rounds(ctx context.Context, o wire.Order, s *spool, wake chan<- 
 	if b := o.Subject.Build; b != "" && b != "self" {
 		return &wire.Error{Class: wire.ClassMachine, Message: fmt.Sprintf("this agent can't provide build %q: it measures its own build only", b)}
 	}
+	waiting := &round{agent: a, order: o, index: o.FirstRound}
+	unlock, err := lockHost(ctx, a.cfg.HostLock, func() { waiting.progress(&wire.Progress{Phase: "waiting for another measurement on this host"}) })
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	for i := range o.Rounds {
 		r := &round{agent: a, order: o, index: o.FirstRound + i, spool: s, wake: wake, model: dir}
 		if err := r.run(ctx); err != nil {
