@@ -35,7 +35,12 @@ func arrows() []rule {
 			from: []string{""}, to: []string{"dashboard"}, direct: true, except: []string{"cmd", "dashboard"},
 			why: "pages show what others decide; nothing may depend on them",
 		},
-		{from: []string{"bench/metric", "engine/backend"}, to: []string{""}, why: "the bottom of everything imports nothing of ours"},
+		{
+			// The conformance suite below engine/backend draws tokens by engine/sample; backend itself
+			// can't, sample imports it.
+			from: []string{"bench/metric", "engine/backend"}, to: []string{""}, except: []string{"engine/sample"},
+			why: "the bottom of everything imports nothing of ours",
+		},
 		{from: []string{"bench/stat"}, to: []string{""}, except: []string{"bench/metric"}, why: "statistics know metrics only"},
 		{
 			from: []string{"bench/result"}, to: []string{""}, except: []string{"bench/metric", "bench/stat"},
