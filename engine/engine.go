@@ -16,7 +16,15 @@ import (
 
 // ErrClosed is wrapped by what Submit and Score return after Close, and is the
 // Finish.Err of requests that Close ended.
-var ErrClosed = sched.ErrClosed
+var ErrClosed = errors.New("the engine is closed")
+
+// own puts the engine's ErrClosed in the place of the loop's.
+func own(err error) error {
+	if errors.Is(err, sched.ErrClosed) {
+		return ErrClosed
+	}
+	return err
+}
 
 // Engine is an open model on a backend. Its methods may be called concurrently.
 type Engine struct {

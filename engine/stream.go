@@ -128,7 +128,7 @@ func (s *sink) Done(r sched.Result) {
 			f.Reason = FinishLength
 		}
 	case sched.ReasonCancel:
-		f.Reason, f.Err = FinishCancel, r.Err
+		f.Reason, f.Err = FinishCancel, own(r.Err)
 	case sched.ReasonError:
 		f.Reason, f.Err = FinishError, r.Err
 	}

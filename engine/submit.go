@@ -21,7 +21,7 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*Stream, error) {
 	s := newSink(e, r, tokens)
 	job := sched.Job{Prompt: r.Prompt, MaxTokens: tokens, Sampling: r.Sampling, Sink: s}
 	if err := e.loop.Submit(ctx, job); err != nil {
-		return nil, fmt.Errorf("request: %w", err)
+		return nil, fmt.Errorf("request: %w", own(err))
 	}
 	e.faults.leak()
 	return &s.stream, nil
@@ -64,11 +64,11 @@ type Score struct {
 func (e *Engine) Score(ctx context.Context, ids []int32) (Score, error) {
 	done := make(scoreSink, 1)
 	if err := e.loop.Submit(ctx, sched.Job{Prompt: ids, Sink: done}); err != nil {
-		return Score{}, fmt.Errorf("score %d tokens: %w", len(ids), err)
+		return Score{}, fmt.Errorf("score %d tokens: %w", len(ids), own(err))
 	}
 	r := <-done
 	if r.Reason != sched.ReasonScored {
-		return Score{}, fmt.Errorf("score %d tokens: %w", len(ids), r.Err)
+		return Score{}, fmt.Errorf("score %d tokens: %w", len(ids), own(r.Err))
 	}
 	return Score{
 		LastLogits: r.Logits, Argmax: sample.Argmax(r.Logits),

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrClosed is returned by Submit, and given to jobs that were under way, after Close.
-var ErrClosed = errors.New("the engine is closed")
+var ErrClosed = errors.New("the loop is closed")
 
 // Job is a sequence to compute. Nothing of it may be changed before its Done.
 type Job struct {
