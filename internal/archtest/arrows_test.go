@@ -64,7 +64,8 @@ func arrows() []rule {
 }
 
 // check reports each violation of the rule in the graph. An empty from or to is
-// every package of ours.
+// every package of ours; "=p" is p without what lies below it, "p/" what lies below
+// without p.
 func (r rule) check(g graph) []string {
 	ours := g.ours()
 	var out []string
@@ -93,6 +94,9 @@ func (r rule) isFrom(path string) bool {
 	return slices.ContainsFunc(r.from, func(f string) bool {
 		if below, ok := strings.CutSuffix(f, "/"); ok {
 			return within(path, below) && path != below
+		}
+		if exact, ok := strings.CutPrefix(f, "="); ok {
+			return path == exact
 		}
 		return f == "" || within(path, f)
 	})
