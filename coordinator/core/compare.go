@@ -30,7 +30,9 @@ type check struct {
 	rule   gate.Rule
 	key    result.Key // zero where the metric was measured in no round
 	pinned string     // name of the pinned level; empty: the branch's
-	out    gate.Outcome
+
+	candidate gate.Candidate
+	out       gate.Outcome
 }
 
 // name says which check it is, for people.
@@ -78,7 +80,7 @@ func (c *Core) compare(ctx context.Context, r ledger.Run, s *spec.Suite, rounds 
 				return nil, fmt.Errorf("workload %s: %w", cell.Workload, err)
 			}
 			for _, m := range measured(r, rounds, cell, rule.Metric) {
-				k := check{cell: cell, rule: rule, key: m.key}
+				k := check{cell: cell, rule: rule, key: m.key, candidate: m.candidate}
 				b, err := c.level(ctx, r, cmp, m.key)
 				if err != nil {
 					return nil, err

@@ -33,6 +33,9 @@ type Config struct {
 	Log    *slog.Logger     // nil: discarded
 	Series series.Writer    // nil: nothing is exported, and the tasks wait
 
+	// Page gives the address of a run's page for reports; nil: there is none.
+	Page func(run string) string
+
 	Lease    time.Duration // unchanged beats observed for so long: lost; 0: wire.LeaseFor
 	QueueFor time.Duration // an attempt that nobody took expires; 0: 24 h
 	Tick     time.Duration // between looks at leases and due tasks; 0: 1 s

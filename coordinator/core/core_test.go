@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/coordinator/place"
@@ -450,6 +452,50 @@ func TestReads(t *testing.T) {
 	want := "run.created attempt.queued attempt.leased attempt.running round attempt.done run.judging run.decided"
 	if !errors.Is(err, ErrStop) || strings.Join(kinds, " ") != want {
 		t.Errorf("events are %v, %v; want %s", kinds, err, want)
+	}
+}
+
+func TestReport(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Page = func(run string) string { return "http://here/runs/" + run } })
+	m := at(10)
+	m.change = func(r *result.Round) {
+		r.Cells[0].Values = append(r.Cells[0].Values, result.Value{Metric: "ttft.p50", Value: 100, N: 2})
+		r.Reasons = []result.Reason{{Code: "power_cap", Detail: "the power cap was reached", Warn: true}}
+		r.Subject.Synthetic = true
+	}
+	r, _ := w.measure(SubmitRequest{Faults: []string{"slow=1.43"}, Repeat: "paceline run ci"}, m)
+	got, err := w.Report(w.ctx, r.ID)
+	w.must(err)
+	if got.RunID != r.ID || got.Rounds != 1 || got.Base != LocalBranch || got.PageURL != "http://here/runs/"+r.ID || got.Repeat != "paceline run ci" ||
+		got.Overall.Exit != 0 || got.Decided.IsZero() {
+		t.Errorf("report is %+v", got)
+	}
+	if d := cmp.Diff([]string{"synthetic", "fault-injected: slow=1.43"}, got.Badges); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"round 1: the power cap was reached"}, got.Warnings); d != "" {
+		t.Error(d)
+	}
+	var lines []string
+	for _, l := range got.Lines {
+		lines = append(lines, fmt.Sprintf("%s %s %g %s gated %v", l.Workload, l.Metric, l.Value, l.Unit, l.Verdict != nil))
+		if l.Series == "" || l.Rounds != 1 {
+			t.Errorf("line is %+v", l)
+		}
+	}
+	want := []string{"story output_rate 10 tok/s gated true", "story token_agreement 1 1 gated true", "story ttft.p50 100 ms gated false"}
+	if d := cmp.Diff(want, lines); d != "" {
+		t.Error(d)
+	}
+	// Of a run that is not decided it is what is known.
+	open := w.submit(SubmitRequest{})
+	if got, err = w.Report(w.ctx, open.ID); err != nil || got.Overall.Kind != "open" || got.Rounds != 0 {
+		t.Errorf("report of an open run is %+v, %v", got, err)
+	}
+	_, err = w.Core.Cancel(w.ctx, open.ID, "by hand")
+	w.must(err)
+	if got, err = w.Report(w.ctx, open.ID); err != nil || got.Overall.Kind != gate.Cancelled || got.Overall.Exit != gate.ExitCancelled {
+		t.Errorf("report of a cancelled run is %+v, %v", got, err)
 	}
 }
 

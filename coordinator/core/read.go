@@ -118,8 +118,8 @@ func each[T any](ctx context.Context, l ledger.Ledger, attempt, stream string, f
 	})
 }
 
-// Document is the result file of a run: the run, its rounds, and the report of its
-// last judgement where there is one.
+// Document is the result file of a run: the run, its rounds, and the report
+// (judge/format.Report) where it is decided.
 func (c *Core) Document(ctx context.Context, run string) (result.Document, error) {
 	r, err := c.cfg.Ledger.Runs().Get(ctx, run)
 	if err != nil {
@@ -133,12 +133,9 @@ func (c *Core) Document(ctx context.Context, run string) (result.Document, error
 	for _, x := range rounds {
 		d.Rounds = append(d.Rounds, x.Round)
 	}
-	js, err := c.cfg.Ledger.Runs().Judgements(ctx, run)
-	if err != nil {
-		return d, err
+	if r.State != ledger.RunDecided {
+		return d, nil
 	}
-	if len(js) > 0 {
-		d.Verdict = js[len(js)-1].Report
-	}
-	return d, nil
+	d.Verdict, err = c.Report(ctx, run)
+	return d, err
 }
