@@ -109,6 +109,7 @@ func (r *round) trial(e *execution, index int, low floor, truth func(*exchange, 
 	w.ClientCPU = r.clientCPU(w, low)
 	values, reasons := Values(w)
 	reasons = append(reasons, judgeTrial(e.cell, w, values)...)
+	reasons = append(reasons, r.telemetry.throttled(s)...)
 	reasons = append(reasons, judgeGPUs(r.telemetry.gpus(s))...)
 	reasons = append(reasons, low.under(values, e.cell.Validity.NoiseFloor)...)
 	t := result.Trial{

@@ -48,6 +48,11 @@ func execute(ctx context.Context, c spec.Cell, t target.Target, tok target.Token
 		feeds[phase] = newFeed(inner, p, phase, limit)
 		defer feeds[phase].close()
 	}
+	for _, f := range feeds {
+		if err := f.fill(ctx); err != nil {
+			return nil, err
+		}
+	}
 	d := newDriver(c, t, clock, feeds, stop)
 	if watch != nil {
 		watch(d)

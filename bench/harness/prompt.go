@@ -189,9 +189,10 @@ quickly gently never always often perhaps because while until and or but then th
 // feed makes a phase's requests ahead of time, so that making them costs the
 // measured path nothing.
 type feed struct {
-	ready chan made
-	stop  context.CancelFunc
-	done  sync.WaitGroup
+	ready  chan made
+	filled chan struct{} // closed once ready was full, or the phase's last was made
+	stop   context.CancelFunc
+	done   sync.WaitGroup
 }
 
 type made struct {
@@ -199,18 +200,26 @@ type made struct {
 	err     error
 }
 
-// ahead is how many requests lie ready before a phase begins.
-const ahead = 128
+// How many requests lie ready before the load begins: a number that a short trial
+// doesn't use up, less where prompts are long, at least twice the slots.
+const (
+	aheadRequests = 128
+	aheadTokens   = 64 << 10
+)
+
+func ahead(c spec.Cell) int {
+	return max(min(aheadRequests, aheadTokens/max(c.Data.ISL, 1)), 2*concurrency(c))
+}
 
 // newFeed starts making the requests of a phase: limit of them, or as many as are
 // taken where limit is 0.
 func newFeed(ctx context.Context, p *prompts, phase, limit int) *feed {
-	size := ahead
+	size := ahead(p.cell)
 	if limit > 0 {
 		size = min(size, limit)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	f := &feed{ready: make(chan made, size), stop: cancel}
+	f := &feed{ready: make(chan made, size), filled: make(chan struct{}), stop: cancel}
 	f.done.Go(func() {
 		for i := 0; limit == 0 || i < limit; i++ {
 			r, err := p.request(phase, i)
@@ -219,12 +228,25 @@ func newFeed(ctx context.Context, p *prompts, phase, limit int) *feed {
 			case <-ctx.Done():
 				return
 			}
+			if i == size-1 || err != nil && i < size {
+				close(f.filled)
+			}
 			if err != nil {
 				return
 			}
 		}
 	})
 	return f
+}
+
+// fill waits until requests lie ready.
+func (f *feed) fill(ctx context.Context) error {
+	select {
+	case <-f.filled:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // next is the phase's next request; requests come in order.

@@ -140,14 +140,22 @@ func (l late) Sleep(ctx context.Context, t time.Time) error {
 	return l.System.Sleep(ctx, t.Add(4*time.Millisecond))
 }
 
-type stealer struct{ n uint64 }
+// stealer loses a tenth of its CPU time; a throttled one is too hot besides.
+type stealer struct {
+	n         uint64
+	throttled bool
+}
 
 func (s *stealer) Name() string                                        { return "steal" }
 func (s *stealer) Describe(context.Context, *result.Environment) error { return nil }
 func (s *stealer) Close() error                                        { return nil }
 func (s *stealer) Sample(context.Context) (probe.Reading, error) {
 	s.n += 10
-	return probe.Reading{At: time.Now(), CPU: &probe.CPUTimes{Total: 10 * s.n, Steal: s.n}}, nil
+	c := probe.CPUTimes{Total: 10 * s.n, Steal: s.n}
+	if s.throttled {
+		c.Throttled = s.n
+	}
+	return probe.Reading{At: time.Now(), CPU: &c}, nil
 }
 
 type hot struct{ throttle string }
@@ -209,6 +217,10 @@ func TestInvalidTrials(t *testing.T) {
 			},
 		},
 		{name: "steal", deps: Deps{Samplers: []probe.Sampler{&stealer{}}}, invalid: []string{"steal"}},
+		{
+			name: "throttled CPU", deps: Deps{Samplers: []probe.Sampler{&stealer{throttled: true}}},
+			cell: func(c *spec.Cell) { c.Validity.MaxSteal = 1 }, invalid: []string{"throttled"},
+		},
 		{name: "throttled GPU", deps: Deps{Samplers: []probe.Sampler{&hot{probe.ThrottleHWThermal}}}, invalid: []string{"throttled"}},
 		{name: "power cap only warns", deps: Deps{Samplers: []probe.Sampler{&hot{probe.ThrottleSWPowerCap}}}, warned: []string{"throttled"}},
 	} {

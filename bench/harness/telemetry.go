@@ -8,6 +8,7 @@ import (
 
 	"github.com/paceline/paceline/bench/load"
 	"github.com/paceline/paceline/bench/probe"
+	"github.com/paceline/paceline/bench/result"
 )
 
 // samplePeriod is how often telemetry is read.
@@ -61,32 +62,50 @@ func (t *telemetry) read(ctx context.Context) {
 	}
 }
 
-// steal is the share of CPU time that the hypervisor took between the readings
-// around a window; nil where there are none.
-func (t *telemetry) steal(w span) *float64 {
+// cpu are the readings of CPU time around a window; ok is false where there are
+// none.
+func (t *telemetry) cpu(w span) (before, after probe.CPUTimes, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var before, after *probe.CPUTimes
 	for _, r := range t.readings {
 		if r.CPU == nil {
 			continue
 		}
-		if before == nil || !r.At.After(w.start) {
-			before = r.CPU
+		if !ok || !r.At.After(w.start) {
+			before = *r.CPU
 		}
-		after = r.CPU
+		after, ok = *r.CPU, true
 		if !r.At.Before(w.end) {
 			break
 		}
 	}
-	if before == nil {
+	return before, after, ok
+}
+
+// steal is the share of CPU time that the hypervisor took around a window; nil
+// where that is not known.
+func (t *telemetry) steal(w span) *float64 {
+	before, after, ok := t.cpu(w)
+	if !ok {
 		return nil
 	}
-	share, ok := after.StealShare(*before)
+	share, ok := after.StealShare(before)
 	if !ok {
 		return nil
 	}
 	return &share
+}
+
+// throttled gives a reason where a core was throttled around a window.
+func (t *telemetry) throttled(w span) []result.Reason {
+	before, after, ok := t.cpu(w)
+	if !ok || after.Throttled <= before.Throttled {
+		return nil
+	}
+	return []result.Reason{{
+		Code:   "throttled",
+		Detail: fmt.Sprintf("the CPU was throttled for its temperature %d times", after.Throttled-before.Throttled),
+	}}
 }
 
 // gpus are the GPU readings inside a window.

@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 
 	"github.com/paceline/paceline/bench/probe"
+	"github.com/paceline/paceline/bench/probe/probetest"
 	"github.com/paceline/paceline/bench/result"
 )
 
@@ -183,4 +184,8 @@ func FuzzSmallFiles(f *testing.F) {
 			t.Errorf("%q is a load of %v", b, v)
 		}
 	})
+}
+
+func TestConformance(t *testing.T) {
+	probetest.Run(t, func(*testing.T) probe.Sampler { return New(machine()) })
 }

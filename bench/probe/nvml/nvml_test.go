@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/paceline/paceline/bench/probe"
+	"github.com/paceline/paceline/bench/probe/probetest"
 	"github.com/paceline/paceline/bench/result"
 )
 
@@ -162,4 +163,14 @@ func TestThisMachine(t *testing.T) {
 		t.Fatalf("reading %+v, error %v", r, err)
 	}
 	t.Logf("%+v %+v", env.GPUs[0], r.GPUs[0])
+}
+
+func TestConformance(t *testing.T) {
+	probetest.Run(t, func(t *testing.T) probe.Sampler {
+		s, err := open(server(gpu(), bare()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
 }

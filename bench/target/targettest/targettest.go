@@ -38,6 +38,8 @@ func Run(t *testing.T, c Config) {
 	t.Run("cancel ends the request", func(t *testing.T) { cancelled(t, c) })
 	t.Run("a cancelled context is not asked", func(t *testing.T) { cancelledBefore(t, c) })
 	t.Run("usage is not negative", func(t *testing.T) { usage(t, c) })
+	t.Run("traits hold", func(t *testing.T) { traits(t, c) })
+	t.Run("its tokens can be computed again", func(t *testing.T) { verified(t, c) })
 	t.Run("closed", func(t *testing.T) { closed(t, c) })
 }
 
@@ -183,6 +185,48 @@ func cancelledBefore(t *testing.T, c Config) {
 	cancel()
 	if _, err := tg.Do(ctx, c.request("never", 4), func(target.Event) { t.Error("an event came") }); err == nil {
 		t.Error("a request under an ended context had no error")
+	}
+}
+
+// traits tries what the target promises.
+func traits(t *testing.T, c Config) {
+	tg := open(t, c)
+	if target.TraitsOf(tg).TakesIDs {
+		r := c.request("ids", 4)
+		r.Text, r.IDs = "", []int32{1, 2, 3, 4, 5}
+		if _, reply := ask(t, tg, r); reply.Prompt != 0 && reply.Prompt != len(r.IDs) {
+			t.Errorf("a prompt of %d ids has %d tokens", len(r.IDs), reply.Prompt)
+		}
+	}
+	if target.TraitsOf(tg).HonoursNoCache {
+		for range 2 {
+			r := c.request("no cache", 4)
+			r.NoCache = true
+			if _, reply := ask(t, tg, r); reply.Cached != 0 {
+				t.Errorf("%d tokens came from the cache of a request that wanted none", reply.Cached)
+			}
+		}
+	}
+}
+
+// verified holds a Verifier to its own answers.
+func verified(t *testing.T, c Config) {
+	tg := open(t, c)
+	v, ok := tg.(target.Verifier)
+	if !ok {
+		return // nothing is promised
+	}
+	r := c.request("verify", 8)
+	_, reply := ask(t, tg, r)
+	for n := range reply.IDs {
+		if same, err := v.Verify(t.Context(), r, reply.IDs, n); err != nil || !same {
+			t.Errorf("token %d: same %v, error %v", n, same, err)
+		}
+	}
+	for _, n := range []int{-1, len(reply.IDs)} {
+		if _, err := v.Verify(t.Context(), r, reply.IDs, n); err == nil {
+			t.Errorf("token %d of %d was verified", n, len(reply.IDs))
+		}
 	}
 }
 
