@@ -15,12 +15,27 @@ enum { VB = PL_LANES / VL }; // vectors of a block
 // bf16 by the dot instruction.
 enum { MUL_F32, MUL_BF16, MUL_DOT };
 
-// tile computes mr rows × nb blocks over kn inputs (kn even) and adds them to c.
-// w points at the first block's first input of this stretch, ws is the distance
-// of blocks in bytes.
-IN void tile(const int mul, const int mr, const int nb, const char *w, size_t ws, const char *a, size_t lda,
-             float *c, size_t ldc, const float *init, size_t ldi, int32_t kn)
+// stretch is what a tile works on: kn inputs (even) of some blocks, from the first
+// block's weights w on, blocks ws bytes apart, and rows of activations lda bytes
+// apart. What it computes is added to init (NULL: zero) and written to c.
+typedef struct {
+	const char *w;
+	size_t ws;
+	const char *a;
+	size_t lda;
+	float *c;
+	size_t ldc;
+	const float *init;
+	size_t ldi;
+	int32_t kn;
+} stretch;
+
+// tile computes mr rows × nb blocks.
+IN void tile(const int mul, const int mr, const int nb, const stretch *s)
 {
+	const char *const w = s->w, *const a = s->a;
+	const size_t ws = s->ws, lda = s->lda;
+	const int32_t kn = s->kn;
 	vf acc[TILE_M][LINE_B * VB];
 #pragma GCC unroll 16
 	for (int i = 0; i < mr; i++)
@@ -79,43 +94,52 @@ IN void tile(const int mul, const int mr, const int nb, const char *w, size_t ws
 	for (int i = 0; i < mr; i++)
 #pragma GCC unroll 8
 		for (int j = 0; j < nb * VB; j++) {
-			vf t = init ? v_load(init + i * ldi + j * VL) : v_set(0);
-			v_store(c + i * ldc + j * VL, t + acc[i][j]);
+			vf t = s->init ? v_load(s->init + i * s->ldi + j * VL) : v_set(0);
+			v_store(s->c + i * s->ldc + j * VL, t + acc[i][j]);
 		}
 }
 
-// rows runs tiles of nb blocks over all m rows of one stretch of inputs.
-IN void rows(const int mul, const int nb, const pl_gemm *g, const char *w, size_t ws, float *c, const float *init,
-             size_t ldi, int32_t k0, int32_t kn)
-{
-	const size_t esz = mul == MUL_DOT ? 2 : 4;
-	const size_t lda = g->lda * esz;
-	const char *a = (const char *)g->a + k0 * esz;
-	int32_t m = g->m;
-	for (; m >= TILE_M; m -= TILE_M) {
-		tile(mul, TILE_M, nb, w, ws, a, lda, c, g->ldc, init, ldi, kn);
-		a += TILE_M * lda;
-		c += TILE_M * g->ldc;
-		init = init ? init + TILE_M * ldi : NULL;
+// Every tile is a function of its own, so that the compiler gives each loop all
+// registers. ROWS and TILES list them by height.
+#define ROWS(X, mul, nb) X(mul, nb, 1) X(mul, nb, 2) X(mul, nb, 3) X(mul, nb, 4) X(mul, nb, 5) X(mul, nb, 6) \
+	X(mul, nb, 7) X(mul, nb, 8) X(mul, nb, 9) X(mul, nb, 10) X(mul, nb, 11) X(mul, nb, 12)
+#define DEFINE(mul, nb, mr) \
+	FN __attribute__((noinline)) void tile_##mul##_##nb##_##mr(const stretch *s) \
+	{ \
+		tile(mul, mr <= TILE_M ? mr : 1, nb <= TILE_B ? nb : 1, s); \
 	}
-	switch (m) {
-#define REST(n) \
-	case n: \
-		if (n < TILE_M) \
-			tile(mul, n < TILE_M ? n : 1, nb, w, ws, a, lda, c, g->ldc, init, ldi, kn); \
-		break;
-		REST(1)
-		REST(2)
-		REST(3)
-		REST(4)
-		REST(5)
-		REST(6)
-		REST(7)
-		REST(8)
-		REST(9)
-		REST(10)
-		REST(11)
-#undef REST
+#define NAMED(mul, nb, mr) tile_##mul##_##nb##_##mr,
+#define TILES(mul) {{ROWS(NAMED, mul, 1)}, {ROWS(NAMED, mul, 2)}}
+
+ROWS(DEFINE, MUL_F32, 1)
+ROWS(DEFINE, MUL_F32, 2)
+ROWS(DEFINE, MUL_BF16, 1)
+ROWS(DEFINE, MUL_BF16, 2)
+#ifdef HAVE_DOT
+ROWS(DEFINE, MUL_DOT, 1)
+ROWS(DEFINE, MUL_DOT, 2)
+#endif
+
+// tiles are by kind of product, blocks and rows (both less one).
+static void (*const tiles[3][2][12])(const stretch *) = {
+	TILES(MUL_F32),
+	TILES(MUL_BF16),
+#ifdef HAVE_DOT
+	TILES(MUL_DOT),
+#endif
+};
+
+// rows runs tiles of nb blocks over all m rows of a stretch, in tiles of about equal
+// height: 13 rows are 7 and 6, since a tile of one row waits for its own additions.
+FN void rows(const int mul, const int nb, int32_t m, stretch s)
+{
+	while (m > 0) {
+		const int32_t count = (m + TILE_M - 1) / TILE_M, high = (m + count - 1) / count;
+		tiles[mul][nb - 1][high - 1](&s);
+		s.a += high * s.lda;
+		s.c += high * s.ldc;
+		s.init = s.init ? s.init + high * s.ldi : NULL;
+		m -= high;
 	}
 }
 
@@ -124,32 +148,30 @@ IN void rows(const int mul, const int nb, const pl_gemm *g, const char *w, size_
 // of weights are read; more rows take the register tile.
 IN void product(const int mul, const pl_gemm *g, int32_t b0, int32_t b1)
 {
-	const size_t esz = mul == MUL_F32 ? 4 : 2;
-	const int32_t k_all = g->w->k;
-	const size_t ws = (size_t)k_all * PL_LANES * esz;
-	const int32_t step = g->m == 1 ? LINE_B : TILE_B;
+	const size_t wsz = mul == MUL_F32 ? 4 : 2, asz = mul == MUL_DOT ? 2 : 4;
+	const int32_t k_all = g->w->k, most = g->m == 1 ? LINE_B : TILE_B;
+	const size_t ws = (size_t)k_all * PL_LANES * wsz;
 	for (int32_t b = b0; b < b1;) {
-		const int32_t nb = b1 - b >= step ? step : 1;
-		const char *w = (const char *)g->w->data + b * ws;
-		float *c = g->c + (size_t)(b - b0) * PL_LANES;
-		const float *init = g->init ? g->init + (size_t)(b - b0) * PL_LANES : NULL;
-		size_t ldi = g->ldi;
-		for (int32_t k0 = 0; k0 < k_all; k0 += PL_KBLOCK) {
-			const int32_t kn = k_all - k0 < PL_KBLOCK ? k_all - k0 : PL_KBLOCK;
-			const char *wk = w + (size_t)k0 * PL_LANES * esz;
-			if (g->m == 1) {
-				const char *a = (const char *)g->a + (size_t)k0 * (mul == MUL_DOT ? 2 : 4);
-				if (nb == LINE_B)
-					tile(mul, 1, LINE_B, wk, ws, a, 0, c, 0, init, 0, kn);
-				else
-					tile(mul, 1, 1, wk, ws, a, 0, c, 0, init, 0, kn);
-			} else if (nb == TILE_B) {
-				rows(mul, TILE_B, g, wk, ws, c, init, ldi, k0, kn);
-			} else {
-				rows(mul, 1, g, wk, ws, c, init, ldi, k0, kn);
-			}
-			init = c;
-			ldi = g->ldc;
+		const int32_t nb = b1 - b >= most ? most : 1;
+		const size_t column = (size_t)(b - b0) * PL_LANES;
+		stretch s = {
+			.w = (const char *)g->w->data + b * ws, .ws = ws,
+			.a = g->a, .lda = g->lda * asz,
+			.c = g->c + column, .ldc = g->ldc,
+			.init = g->init ? g->init + column : NULL, .ldi = g->ldi,
+		};
+		for (int32_t k = 0; k < k_all; k += PL_KBLOCK) {
+			s.kn = k_all - k < PL_KBLOCK ? k_all - k : PL_KBLOCK;
+			if (g->m > 1)
+				rows(mul, nb, g->m, s);
+			else if (nb == LINE_B)
+				tile(mul, 1, LINE_B, &s);
+			else
+				tile(mul, 1, 1, &s);
+			s.w += (size_t)PL_KBLOCK * PL_LANES * wsz;
+			s.a += PL_KBLOCK * asz;
+			s.init = s.c;
+			s.ldi = s.ldc;
 		}
 		b += nb;
 	}
