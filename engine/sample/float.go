@@ -84,9 +84,3 @@ func Gumbel(r uint32) float64 {
 
 // gumbelMax is above every value of Gumbel.
 const gumbelMax = 22.9
-
-// gumbelBound is not below Gumbel(r), by far less work: g(u) ≤ −ln(1−u), and 1−u is at
-// least 2^−(k+1) where r begins with k ones.
-func gumbelBound(leadingOnes int) float64 {
-	return float64(leadingOnes+1)*0.6931471805599454 + 1e-9
-}

@@ -3,7 +3,6 @@ package sample
 import (
 	"fmt"
 	"math"
-	"math/bits"
 
 	"github.com/paceline/paceline/engine/backend"
 )
@@ -78,43 +77,51 @@ func (s *Sampler) Token(logits []float32, p backend.Sampling) int32 {
 // race finds the greatest z + g among the ids not below cut. first is the id with
 // the greatest logit.
 func race(logits []float32, cut uint64, first int32, invT, t float64, seed, position uint64) int32 {
-	score := func(i int, r uint32) float64 { return float64(float64(logits[i])*invT) + Gumbel(r) }
-	best, bestID := score(int(first), Bits(seed, position, first)), int(first)
-	// No id with a logit under floor can win: it is cut off, or even gumbelMax wouldn't lift
-	// it. The margin is far above the rounding of these two lines and of the comparison.
-	lowest := math.Inf(-1)
+	zmax := float64(float64(logits[first]) * invT)
+	best, bestID := zmax+Gumbel(Bits(seed, position, first)), int(first)
+	lowest, lastAtLowest := float32(math.Inf(-1)), len(logits)
 	if cut > 0 {
-		lowest = float64(unrank(uint32(cut >> 32)))
+		lowest, lastAtLowest = unrank(uint32(cut>>32)), int(^uint32(cut))
 	}
-	floorOf := func(best float64) float64 {
-		f := (best - gumbelMax) * t
-		return max(f-math.Abs(f)*1e-6, lowest)
-	}
-	floor := floorOf(best)
+	floor, bits := hurdles(best, zmax, t)
 	for b := 0; b < len(logits); b += 4 {
 		four := logits[b:min(b+4, len(logits))]
-		any := false
+		high := float32(math.Inf(-1))
 		for _, l := range four {
-			any = any || float64(l) >= floor
+			if l > high {
+				high = l
+			}
 		}
-		if !any {
+		if !(high >= lowest && float64(high) >= floor) {
 			continue
 		}
 		words := block(seed, position, uint32(b)>>2)
 		for j, l := range four {
 			i := b + j
-			if !(float64(l) >= floor) || rank(l, i) < cut {
+			if uint64(words[j]) < bits || !(l >= lowest) || l == lowest && i > lastAtLowest {
 				continue
 			}
-			z := float64(float64(l) * invT)
-			if bound := z + gumbelBound(bits.LeadingZeros32(^words[j])); bound+math.Abs(z)*1e-12 < best {
-				continue
-			}
-			if v := z + Gumbel(words[j]); v > best || v == best && i < bestID {
+			if v := float64(float64(l)*invT) + Gumbel(words[j]); v > best || v == best && i < bestID {
 				best, bestID = v, i
-				floor = floorOf(best)
+				floor, bits = hurdles(best, zmax, t)
 			}
 		}
 	}
 	return int32(bestID)
+}
+
+// hurdles says what an id needs at least to reach best: its logit, since no Gumbel variate is above
+// gumbelMax; and its random bits, since no z is above zmax and a variate is at most
+// (k+1)·ln 2 where the bits begin with k ones (g(u) ≤ −ln(1−u), 1−u ≥ 2^−(k+1)). The margins are
+// far above the rounding here and in the comparison that they stand for.
+func hurdles(best, zmax, t float64) (logit float64, bits uint64) {
+	logit = (best - gumbelMax) * t
+	logit -= math.Abs(logit) * 1e-6
+	need := best - zmax // NaN where both are infinite: then nothing is skipped
+	need -= 1e-9 + math.Abs(best)*1e-12
+	if k := math.Ceil(need/math.Ln2 - 1); k >= 1 {
+		k := min(uint(k), 32)
+		bits = 1<<32 - 1<<(32-k)
+	}
+	return logit, bits
 }

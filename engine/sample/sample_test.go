@@ -52,8 +52,14 @@ func TestFloatFunctions(t *testing.T) {
 			t.Fatalf("ln(%v): got %v, want %v", u, got, want)
 		}
 		for _, rr := range []uint32{r, ^r} {
-			if g, b := Gumbel(rr), gumbelBound(lead(rr)); g > b || g > gumbelMax {
+			if g, b := Gumbel(rr), float64(lead(rr)+1)*math.Ln2; g > b || g > gumbelMax {
 				t.Fatalf("Gumbel(%08x) = %v is above its bound %v", rr, g, min(b, gumbelMax))
+			}
+			// A rival with the same bits and the greatest logit must pass the hurdles.
+			for _, zmax := range []float64{0, 30, -1e6} {
+				if logit, bits := hurdles(zmax+Gumbel(rr), zmax, 1); zmax < logit || uint64(rr) < bits {
+					t.Fatalf("Gumbel(%08x) at %v doesn't reach itself: %v, %08x", rr, zmax, logit, bits)
+				}
 			}
 		}
 		x := -28 * u
