@@ -28,12 +28,50 @@ func (r *round) runCell(ctx context.Context, c spec.Cell) (result.CellResult, er
 			return out, err
 		}
 	}
+	if err := r.execute(ctx, c, 0, low, &out); err != nil {
+		return out, err
+	}
+	// Trials that only the machine spoilt are run once more.
+	if n := spoilt(out.Trials); n > 0 && len(out.Trials) == c.Trials.Count {
+		again := c
+		again.Trials.Count, again.Warmup, again.Seed = n, spec.Warmup{Mode: "none"}, child(c.Seed, "again")
+		if err := r.execute(ctx, again, len(out.Trials), low, &out); err != nil {
+			return out, err
+		}
+	}
+	r.usage(ctx, &out)
+	summarise(&out, c.Trials.Count)
+	return out, nil
+}
+
+// spoilt is how many trials are invalid for reasons that lie in the machine alone
+// and may be gone by now.
+func spoilt(trials []result.Trial) int {
+	n := 0
+	for _, t := range trials {
+		passing := slices.ContainsFunc(t.Reasons, func(r result.Reason) bool {
+			return !r.Warn && slices.Contains([]string{"client_lag", "client_cpu", "steal", "throttled"}, r.Code)
+		})
+		lasting := slices.ContainsFunc(t.Reasons, func(r result.Reason) bool {
+			return !r.Warn && slices.Contains([]string{"errors", "osl", "cache", "noise_floor", "ecc", "empty"}, r.Code)
+		})
+		if passing && !lasting {
+			n++
+		}
+	}
+	return n
+}
+
+// execute runs c's load and adds its trials to out; their indices begin after the
+// offset.
+func (r *round) execute(ctx context.Context, c spec.Cell, offset int, low floor, out *result.CellResult) error {
 	nonce := fmt.Sprintf("%s/%d", r.order.Run, r.order.Index)
 	e, err := execute(ctx, c, r.target, r.tok, r.clock, nonce, r.deps.Dataset, r.progress.watch)
 	if err != nil {
-		return out, err
+		return err
 	}
 	r.progress.watch(nil)
+	e.offset = offset
 	truths, reasons := r.truths(ctx, e)
 	out.Reasons = append(out.Reasons, reasons...)
 	out.Reasons = append(out.Reasons, warmReasons(e)...)
@@ -48,9 +86,7 @@ func (r *round) runCell(ctx context.Context, c spec.Cell) (result.CellResult, er
 		}
 		out.Reasons = append(out.Reasons, result.Reason{Code: code, Detail: fmt.Sprintf("cut short in phase %d of %d: %v", e.driver.phase, c.Trials.Count, e.gaveUp)})
 	}
-	r.usage(ctx, &out)
-	summarise(&out, c.Trials.Count)
-	return out, nil
+	return nil
 }
 
 // truths completes samples with what is known of their tokens, outside of the
@@ -81,6 +117,9 @@ func (r *round) truths(ctx context.Context, e *execution) (func(*exchange, *resu
 	}
 	return func(x *exchange, s *result.Sample) {
 		s.Round, s.Cell = r.order.Index, e.cell.Digest
+		if s.Trial > 0 {
+			s.Trial += e.offset
+		}
 		s.Tokens.Retokenised = retokenised[x]
 		if s.Broken == "" {
 			s.Broken = wrong[x]
@@ -113,7 +152,7 @@ func (r *round) trial(e *execution, index int, low floor, truth func(*exchange, 
 	reasons = append(reasons, judgeGPUs(r.telemetry.gpus(s))...)
 	reasons = append(reasons, low.under(values, e.cell.Validity.NoiseFloor)...)
 	t := result.Trial{
-		Index: index, Started: r.wall(e.base(index)), WindowNanos: w.Nanos, Requests: len(w.Own),
+		Index: e.offset + index, Started: r.wall(e.base(index)), WindowNanos: w.Nanos, Requests: len(w.Own),
 		Values: values, Valid: valid(reasons), Reasons: reasons,
 	}
 	r.emit.trial(e.cell, t)
@@ -187,8 +226,8 @@ func (r *round) usage(ctx context.Context, out *result.CellResult) {
 }
 
 // summarise makes the cell's values of its valid trials: the median, and half of
-// the range as spread. The cell is valid if more than half of the trials that were
-// asked for are.
+// the range as spread. The cell is valid if more than half as many are valid as were
+// asked for.
 func summarise(out *result.CellResult, asked int) {
 	samples := map[metric.ID][]float64{}
 	good := 0
@@ -215,8 +254,8 @@ func summarise(out *result.CellResult, asked int) {
 		}
 	}
 	out.Valid = 2*good > asked
-	if good < asked {
-		detail := fmt.Sprintf("%d of %d trials are valid", good, asked)
+	if good < max(asked, len(out.Trials)) {
+		detail := fmt.Sprintf("%d of %d trials are valid", good, max(asked, len(out.Trials)))
 		if len(codes) > 0 {
 			detail += "; the others: " + strings.Join(codes, ", ")
 		}

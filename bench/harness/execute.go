@@ -24,6 +24,7 @@ type execution struct {
 	driver *driver
 	late   func(span) []time.Duration // lateness of timers inside a window
 	gaveUp error                      // wraps errWindow or errFailing where the cell was cut short
+	offset int                        // of its trials' indices
 }
 
 // pulsePeriod is how often the generator's own timers are checked.

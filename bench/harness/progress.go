@@ -61,6 +61,7 @@ type tracker struct {
 	finish   map[int]bool // cells that are over
 	began    time.Time    // of the cell
 	spent    time.Duration
+	share    float64 // most told so far
 	driver   *driver
 	last     standing
 	lastRead time.Time
@@ -114,11 +115,14 @@ func (t *tracker) close() {
 	}
 }
 
-// watch follows a driver; nil: none.
+// watch follows a driver; nil: its load is over.
 func (t *tracker) watch(d *driver) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.driver, t.last, t.lastRead = d, standing{}, time.Time{}
+	if d == nil {
+		t.text = "checking"
+	}
 }
 
 // read makes the progress of this moment.
@@ -152,6 +156,9 @@ func (t *tracker) read() Progress {
 	if spent > 0 {
 		p.Done = min(spent.Seconds()/(spent+left).Seconds(), 0.999)
 	}
+	// An estimate that grows must not look like work undone.
+	t.share = max(t.share, p.Done)
+	p.Done = t.share
 	return p
 }
 
