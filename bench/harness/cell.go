@@ -149,7 +149,9 @@ func (r *round) trial(e *execution, index int, low floor, truth func(*exchange, 
 	values, reasons := Values(w)
 	reasons = append(reasons, judgeTrial(e.cell, w, values)...)
 	reasons = append(reasons, r.telemetry.throttled(s)...)
-	reasons = append(reasons, judgeGPUs(r.telemetry.gpus(s))...)
+	if r.deps.Environment.Hardware.GPUCount > 0 {
+		reasons = append(reasons, judgeGPUs(r.telemetry.gpus(s))...)
+	}
 	reasons = append(reasons, low.under(values, e.cell.Validity.NoiseFloor)...)
 	t := result.Trial{
 		Index: e.offset + index, Started: r.wall(e.base(index)), WindowNanos: w.Nanos, Requests: len(w.Own),

@@ -43,7 +43,9 @@ type Deps struct {
 	Null func() target.Target
 	// Samplers are read ten times a second; RunRound doesn't close them.
 	Samplers []probe.Sampler
-	// Environment is the machine's fingerprint, taken before the round.
+	// Environment is the machine's fingerprint, taken before the round. GPU readings
+	// are held against a trial only where its hardware class names GPUs, because the
+	// subject then uses them.
 	Environment result.Environment
 	// Probe is the machine probe, run after the subject's first request ("before")
 	// and after its last ("after"); nil: none. Where the subject computes in this

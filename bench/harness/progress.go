@@ -62,6 +62,7 @@ type tracker struct {
 	began    time.Time    // of the cell
 	spent    time.Duration
 	share    float64 // most told so far
+	perToken time.Duration
 	driver   *driver
 	last     standing
 	lastRead time.Time
@@ -125,6 +126,11 @@ func (t *tracker) watch(d *driver) {
 	}
 }
 
+// mean guesses a cell's request time from what a token took in another; 0 unknown.
+func (t *tracker) mean(c spec.Cell) time.Duration {
+	return t.perToken * time.Duration(c.Request.MaxTokens)
+}
+
 // read makes the progress of this moment.
 func (t *tracker) read() Progress {
 	t.mu.Lock()
@@ -138,7 +144,7 @@ func (t *tracker) read() Progress {
 	var left, spent time.Duration
 	for i, c := range t.order.Cells {
 		if i != t.at && !t.finish[i] {
-			left += expected(c, 0)
+			left += expected(c, t.mean(c))
 		}
 	}
 	spent = t.spent
@@ -166,10 +172,11 @@ func (t *tracker) read() Progress {
 func (t *tracker) current(c spec.Cell, now time.Time, p *Progress) time.Duration {
 	if t.driver == nil {
 		if t.text == "warm-up" {
-			return expected(c, 0)
+			return expected(c, t.mean(c))
 		}
 		return 0
 	}
+	c = t.driver.cell // fewer trials where they are repeated
 	s := t.driver.standing()
 	if !t.lastRead.IsZero() {
 		if took := now.Sub(t.lastRead).Seconds(); took > 0 && s.tokens >= t.last.tokens {
@@ -177,6 +184,11 @@ func (t *tracker) current(c spec.Cell, now time.Time, p *Progress) time.Duration
 		}
 	}
 	t.last, t.lastRead = s, now
+	if s.mean > 0 {
+		t.perToken = s.mean / time.Duration(c.Request.MaxTokens)
+	} else {
+		s.mean = t.mean(c)
+	}
 	trial := expectedTrial(c, s.mean)
 	p.Phase = "warm-up"
 	left := time.Duration(c.Trials.Count) * trial
@@ -188,7 +200,7 @@ func (t *tracker) current(c spec.Cell, now time.Time, p *Progress) time.Duration
 		p.Phase = fmt.Sprintf("trial %d of %d", s.phase, c.Trials.Count)
 		left = time.Duration(c.Trials.Count-s.phase)*trial + max(trial-s.elapsed, 0)
 	case c.Warmup.Mode != "none":
-		left += max(guessedWarmup-s.elapsed, 0)
+		left += max(expectedWarmup(c, s.mean)-s.elapsed, 0)
 	}
 	return left
 }
@@ -197,7 +209,19 @@ func (t *tracker) current(c spec.Cell, now time.Time, p *Progress) time.Duration
 func expected(c spec.Cell, mean time.Duration) time.Duration {
 	d := time.Duration(c.Trials.Count) * expectedTrial(c, mean)
 	if c.Warmup.Mode != "none" {
-		d += guessedWarmup
+		d += expectedWarmup(c, mean)
+	}
+	return d
+}
+
+func expectedWarmup(c spec.Cell, mean time.Duration) time.Duration {
+	n := max(c.Warmup.Requests, 1)
+	if c.Warmup.Mode == "until_stable" {
+		n = max(n, warmWindows)
+	}
+	d := max(guessedWarmup, time.Duration(n)*mean)
+	if c.Warmup.Mode == "until_stable" && c.Warmup.Max > 0 {
+		d = min(d, c.Warmup.Max+mean) // it ends with the request that passes its time
 	}
 	return d
 }

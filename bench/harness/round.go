@@ -100,6 +100,9 @@ func (r *round) measure(ctx context.Context, out *result.Round) error {
 	if out.Subject, err = r.target.Identity(ctx); err != nil {
 		return err
 	}
+	if len(out.Subject.Faults) == 0 {
+		out.Subject.Faults = r.order.Faults // whatever the subject says of itself
+	}
 	out.Reasons = append(out.Reasons, r.warnings()...)
 	out.Valid = valid(out.Reasons) && slices.ContainsFunc(out.Cells, func(c result.CellResult) bool { return c.Valid })
 	return ctx.Err()
@@ -184,11 +187,12 @@ func (r *round) firstRequest(ctx context.Context, cell int, ready time.Time) (co
 	if events := x.rec.Events(); len(events) > 0 {
 		cold.first = new(ms(events[0]))
 	}
-	if !r.order.Spawned.IsZero() {
-		// Two processes share the wall clock only.
-		cold.load = new(ready.Round(0).Sub(r.order.Spawned.Round(0)).Seconds())
+	// Two processes share the wall clock only. One that was set back in between makes
+	// the time unknown.
+	if spawned := r.order.Spawned.Round(0); !r.order.Spawned.IsZero() && spawned.Before(ready.Round(0)) {
+		cold.load = new(ready.Round(0).Sub(spawned).Seconds())
 		if cold.first != nil {
-			cold.process = new(ms(admitted.Round(0).Sub(r.order.Spawned.Round(0)).Nanoseconds()) + *cold.first)
+			cold.process = new(ms(admitted.Round(0).Sub(spawned).Nanoseconds()) + *cold.first)
 		}
 	}
 	return cold, nil

@@ -168,6 +168,7 @@ func (h *hot) Sample(context.Context) (probe.Reading, error) {
 }
 
 func TestInvalidTrials(t *testing.T) {
+	gpus := result.Environment{Hardware: result.Hardware{GPUCount: 1}}
 	for _, c := range []struct {
 		name    string
 		deps    Deps
@@ -221,8 +222,9 @@ func TestInvalidTrials(t *testing.T) {
 			name: "throttled CPU", deps: Deps{Samplers: []probe.Sampler{&stealer{throttled: true}}},
 			cell: func(c *spec.Cell) { c.Validity.MaxSteal = 1 }, invalid: []string{"throttled"},
 		},
-		{name: "throttled GPU", deps: Deps{Samplers: []probe.Sampler{&hot{probe.ThrottleHWThermal}}}, invalid: []string{"throttled"}},
-		{name: "power cap only warns", deps: Deps{Samplers: []probe.Sampler{&hot{probe.ThrottleSWPowerCap}}}, warned: []string{"throttled"}},
+		{name: "throttled GPU", deps: Deps{Environment: gpus, Samplers: []probe.Sampler{&hot{probe.ThrottleHWThermal}}}, invalid: []string{"throttled"}},
+		{name: "throttled GPU that isn't used", deps: Deps{Samplers: []probe.Sampler{&hot{probe.ThrottleHWThermal}}}},
+		{name: "power cap only warns", deps: Deps{Environment: gpus, Samplers: []probe.Sampler{&hot{probe.ThrottleSWPowerCap}}}, warned: []string{"throttled"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -333,100 +335,6 @@ func TestACellIsGivenUp(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestCancelledRequests(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		after int
-		want  float64
-	}{{"honoured", 1, 1}, {"not honoured", 2, 0}} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := steady()
-				cell := cellOf(func(c *spec.Cell) {
-					c.Cancel = spec.Cancel{Rate: 0.5, AfterTokens: 3}
-					c.Validity = spec.Validity{}
-				})
-				// The subject goes on after the cancellation.
-				stubborn := &stubbornTarget{fake: f, after: c.after}
-				d := Deps{Open: func(context.Context, Order) (Opened, error) { return Opened{Target: stubborn}, nil }}
-				round, err := RunRound(t.Context(), Order{Run: "r", Attempt: "a", Index: 1, Cells: []spec.Cell{cell}}, d)
-				if err != nil {
-					t.Fatal(err)
-				}
-				want(t, c.name, round.Cells[0].Values, map[metric.ID]*float64{
-					"cancel_honoured": &c.want, "cancel_latency.max": new(float64(10 * c.after)),
-					"error_rate": new(0.0), "stream_integrity": new(1.0), "osl_exact": new(1.0),
-				})
-			})
-		})
-	}
-}
-
-// stubbornTarget makes some more tokens after a cancellation.
-type stubbornTarget struct {
-	*fake
-	after int
-}
-
-func (s *stubbornTarget) Do(ctx context.Context, r target.Request, sink func(target.Event)) (target.Reply, error) {
-	reply, err := s.fake.Do(ctx, r, sink)
-	if err != nil {
-		time.Sleep(time.Duration(s.after) * s.step)
-		reply.End = time.Now()
-		reply.AfterCancel = &s.after
-	}
-	return reply, err
-}
-
-func TestWarmup(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		// Each of the first requests is faster than the one before, then all are alike.
-		f := steady()
-		speeding := &speedingTarget{fake: f, slow: 12}
-		cell := cellOf(func(c *spec.Cell) {
-			c.Warmup = spec.Warmup{Mode: "until_stable", Requests: 3, CV: 0.01, Max: time.Minute}
-		})
-		d := Deps{Open: func(context.Context, Order) (Opened, error) {
-			return Opened{Target: speeding, Tokenizer: wordTokenizer{}}, nil
-		}}
-		o := Order{Run: "r", Attempt: "a", Index: 1, Cells: []spec.Cell{cell}}
-		round, err := RunRound(t.Context(), o, d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := round.Cells[0]
-		if len(codes(c.Reasons, true)) != 0 {
-			t.Errorf("reasons %v, want none", c.Reasons)
-		}
-		want(t, "warmed up", c.Values, map[metric.ID]*float64{"output_rate": new(88.0)})
-		// The same, with too little time: a warning.
-		speeding.slow, speeding.fake.requests = 40, nil
-		o.Cells[0].Warmup.Max = time.Second
-		if round, err = RunRound(t.Context(), o, d); err != nil {
-			t.Fatal(err)
-		}
-		if got := codes(round.Cells[0].Reasons, true); !slices.Contains(got, "warmup") {
-			t.Errorf("warnings %v, want warmup among them", got)
-		}
-	})
-}
-
-// speedingTarget gets faster over its first requests.
-type speedingTarget struct {
-	*fake
-	slow int
-}
-
-func (s *speedingTarget) Do(ctx context.Context, r target.Request, sink func(target.Event)) (target.Reply, error) {
-	s.mu.Lock()
-	n := len(s.requests)
-	s.mu.Unlock()
-	if n < s.slow {
-		time.Sleep(time.Duration(s.slow-n) * 30 * time.Millisecond)
-	}
-	return s.fake.Do(ctx, r, sink)
 }
 
 func TestCancelledRoundGivesNoResult(t *testing.T) {

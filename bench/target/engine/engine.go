@@ -51,7 +51,9 @@ func (*Target) Traits() target.Traits {
 	return target.Traits{InProcess: true, HonoursNoCache: true, TakesIDs: true}
 }
 
-// Do submits the request and passes its events on until its last.
+// Do submits the request and passes its events on until its last. Rendering and
+// tokenising the prompt is part of it, as it is of a server's answer: it shows in
+// ttft and transport_overhead, not in engine_ttft.
 func (t *Target) Do(ctx context.Context, r target.Request, sink func(target.Event)) (target.Reply, error) {
 	t.closing.RLock()
 	defer t.closing.RUnlock()
