@@ -146,6 +146,31 @@ func TestOtherClassIsNotComparable(t *testing.T) {
 	}
 }
 
+// TestPooledSpread: a workload that is new in a suite borrows the noise of the
+// suite's other workloads in the class.
+func TestPooledSpread(t *testing.T) {
+	w := newWorld(t, nil)
+	for i := range 6 {
+		w.measure(SubmitRequest{}, at(10+float64(i%3)))
+	}
+	two := suiteText + strings.Replace(suiteText[strings.Index(suiteText, "    - name: story"):], "name: story", "name: tale", 1)
+	two = strings.Replace(two, `prompts: ["Write a short story about a robot."]`, `prompts: ["Write a tale."]`, 2)
+	two = strings.Replace(two, "Write a tale.", "Write a short story about a robot.", 1)
+	w.measure(SubmitRequest{Suite: two}, at(10))
+	r, _ := w.measure(SubmitRequest{Suite: two}, at(10))
+	rep, err := w.Report(w.ctx, r.ID)
+	w.must(err)
+	pooled := map[string]float64{}
+	for _, l := range rep.Lines {
+		if l.Metric == rate {
+			pooled[l.Workload] = l.Verdict.Baseline.Pooled
+		}
+	}
+	if pooled["story"] != 0 || pooled["tale"] <= 0.01 {
+		t.Errorf("pooled spreads are %v, want one of the new workload only", pooled)
+	}
+}
+
 func TestCriticalFailsAtOnce(t *testing.T) {
 	w := newWorld(t, nil)
 	m := at(10)

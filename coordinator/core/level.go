@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/paceline/paceline/bench/result"
+	"github.com/paceline/paceline/bench/stat"
 	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/judge/gate"
 )
@@ -53,29 +55,93 @@ func (c *Core) level(ctx context.Context, r ledger.Run, cmp *comparison, key res
 	if key.Cell == "" {
 		return b, nil
 	}
-	vs, err := c.cfg.Ledger.Rounds().Values(ctx, ledger.ValueFilter{
-		Series: key.Digest(), Branch: cmp.base, Joins: []ledger.Join{ledger.JoinBase}, NotRun: r.ID, Before: cmp.asOf, Limit: levelRead,
-	})
+	vs, err := c.levelValues(ctx, r, cmp, key.Digest())
 	if err != nil {
 		return b, err
 	}
-	seen := map[[2]string]bool{}
 	for _, v := range vs {
-		// Of a run and machine the first round: later ones exist only because it looked
-		// bad, which would bend the level.
-		at := [2]string{v.Run, v.Machine}
-		if !v.Valid || v.Project != r.Project || seen[at] {
-			continue
-		}
-		seen[at] = true
 		b.Values, b.Runs = append(b.Values, v.Value), append(b.Runs, v.Run)
 	}
-	if len(b.Values) > 0 {
-		return b, nil
+	switch {
+	case len(b.Values) == 0:
+		b.Incomparable, err = c.otherClass(ctx, r, cmp.base, key)
+	case len(b.Values) < fewRounds:
+		b.Pooled, err = c.pooled(ctx, r, cmp, key)
 	}
-	b.Incomparable, err = c.otherClass(ctx, r, cmp.base, key)
 	return b, err
 }
+
+// levelValues reads the rounds that make a series' level, oldest first: of a run and
+// machine the first one, because later ones exist only where it looked bad, which
+// would bend the level.
+func (c *Core) levelValues(ctx context.Context, r ledger.Run, cmp *comparison, digest string) ([]ledger.Value, error) {
+	vs, err := c.cfg.Ledger.Rounds().Values(ctx, ledger.ValueFilter{
+		Series: digest, Branch: cmp.base, Joins: []ledger.Join{ledger.JoinBase}, NotRun: r.ID, Before: cmp.asOf, Limit: levelRead,
+	})
+	if err != nil {
+		return nil, err
+	}
+	seen := map[[2]string]bool{}
+	return slices.DeleteFunc(vs, func(v ledger.Value) bool {
+		at := [2]string{v.Run, v.Machine}
+		if !v.Valid || v.Project != r.Project || seen[at] {
+			return true
+		}
+		seen[at] = true
+		return false
+	}), nil
+}
+
+// fewRounds is below how many rounds a level's own spread is not trusted alone
+// (DESIGN §6).
+const fewRounds = 5
+
+// maxPooled bounds the series over which a spread is pooled.
+const maxPooled = 50
+
+// pooled is the spread of logs over the other series of the suite and class with the
+// metric that have enough rounds: the root of the mean square, weighted by degrees
+// of freedom. It is 0 where there are none.
+func (c *Core) pooled(ctx context.Context, r ledger.Run, cmp *comparison, key result.Key) (float64, error) {
+	all, err := c.cfg.Ledger.Rounds().Series(ctx, ledger.SeriesFilter{
+		Project: r.Project, Suite: r.Suite, Metric: string(key.Metric), Target: key.Target, Limit: 1000,
+	})
+	if err != nil {
+		return 0, err
+	}
+	sum, freedom, used := 0.0, 0.0, 0
+	for _, s := range all {
+		if s.Digest == key.Digest() || s.Key.Hardware != key.Hardware || used == maxPooled {
+			continue
+		}
+		vs, err := c.levelValues(ctx, r, cmp, s.Digest)
+		if err != nil {
+			return 0, err
+		}
+		if len(vs) > levelOf {
+			vs = vs[len(vs)-levelOf:]
+		}
+		logs := make([]float64, 0, len(vs))
+		for _, v := range vs {
+			if v.Value > 0 {
+				logs = append(logs, math.Log(v.Value))
+			}
+		}
+		if len(logs) < fewRounds {
+			continue
+		}
+		used++
+		spread, f := stat.Spread(logs), float64(len(logs)-1)
+		sum, freedom = sum+f*spread*spread, freedom+f
+	}
+	if used == 0 {
+		return 0, nil
+	}
+	return math.Sqrt(sum / freedom), nil
+}
+
+// levelOf is how many rounds make a level (DESIGN §6).
+const levelOf = 10
 
 // otherClass names how a series with the same cell and metric differs that does have
 // a level on the branch; "" if there is none.
