@@ -105,11 +105,11 @@ type faults struct {
 	wrong      float64
 	leakBytes  int
 	vocab      int
+	spin       time.Duration // the part of a wait that isn't left to a timer
 	closed     chan struct{} // ends waits
 
 	// Of the loop's goroutine only:
 	steps int
-	owed  time.Duration // wait still due; negative after a timer that fired late
 
 	mu     sync.Mutex
 	leaked [][]byte // guarded by mu
@@ -117,7 +117,7 @@ type faults struct {
 
 // newFaults adds equal kinds up: factors multiply, bytes and probabilities add.
 func newFaults(list []Fault) (*faults, error) {
-	f := &faults{slow: 1, closed: make(chan struct{})}
+	f := &faults{slow: 1, spin: 1500 * time.Microsecond, closed: make(chan struct{})}
 	for _, l := range list {
 		if err := l.Validate(); err != nil {
 			return nil, fmt.Errorf("fault: %w", err)
@@ -150,25 +150,37 @@ func (f *faults) hooks() sched.Hooks {
 	return h
 }
 
-// stepped waits after a step that took so long. A timer's lateness is taken off the next waits,
-// so that over many steps the factor holds even where a step is shorter than a timer is exact.
+// stepped waits after a step that took so long.
 func (f *faults) stepped(took time.Duration) {
 	f.steps++
-	f.owed += time.Duration(float64(took) * (f.slow - 1))
+	wait := time.Duration(float64(took) * (f.slow - 1))
 	if f.stallEvery > 0 && f.steps%f.stallEvery == 0 {
-		f.owed += f.stall
+		wait += f.stall
 	}
-	if f.owed <= 0 {
+	f.wait(wait)
+}
+
+// wait takes exactly so long, as slow code would: its end is spent in a loop, because a timer may
+// fire a millisecond late, which is many steps of a small model.
+//
+// Note: taking a timer's lateness off the next waits was tried. On a busy machine that hides the
+// fault: the time for which the system leaves the thread aside was counted as waited.
+func (f *faults) wait(d time.Duration) {
+	if d <= 0 {
 		return
 	}
-	began := time.Now()
-	timer := time.NewTimer(f.owed)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-f.closed:
+	until := time.Now().Add(d)
+	if d > f.spin {
+		timer := time.NewTimer(d - f.spin)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-f.closed:
+			return
+		}
 	}
-	f.owed -= time.Since(began)
+	for f.spin > 0 && time.Now().Before(until) {
+	}
 }
 
 // token replaces an id now and then, by the request's seed and the position, so that a repeated

@@ -77,9 +77,17 @@ func mustFaults(t *testing.T, list ...Fault) *faults {
 	return f
 }
 
+// timed leaves whole waits to timers, because a fake clock stands still while code runs.
+func timed(t *testing.T, list ...Fault) *faults {
+	t.Helper()
+	f := mustFaults(t, list...)
+	f.spin = 0
+	return f
+}
+
 func TestSlowAndStallWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := mustFaults(t, Fault{Kind: "slow", Factor: 1.43}, Fault{Kind: "stall", Factor: 2, Every: 3})
+		f := timed(t, Fault{Kind: "slow", Factor: 1.43}, Fault{Kind: "stall", Factor: 2, Every: 3})
 		began := time.Now()
 		for range 6 {
 			f.stepped(100 * time.Millisecond)
@@ -93,7 +101,7 @@ func TestSlowAndStallWait(t *testing.T) {
 
 func TestCloseEndsAWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := mustFaults(t, Fault{Kind: "stall", Factor: 3600, Every: 1})
+		f := timed(t, Fault{Kind: "stall", Factor: 3600, Every: 1})
 		began := time.Now()
 		time.AfterFunc(time.Second, f.close)
 		f.stepped(0)
@@ -103,18 +111,16 @@ func TestCloseEndsAWait(t *testing.T) {
 	})
 }
 
-// TestLateTimersAreMadeGood: what one wait was too long is taken off the next ones.
-func TestLateTimersAreMadeGood(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := mustFaults(t, Fault{Kind: "slow", Factor: 2})
-		f.owed = -30 * time.Millisecond // as after a wait 30 ms too long
+// TestWaitsAreExact on the real clock: never shorter, and short ones end without a timer.
+func TestWaitsAreExact(t *testing.T) {
+	f := mustFaults(t, Fault{Kind: "slow", Factor: 2})
+	for _, took := range []time.Duration{20 * time.Microsecond, time.Millisecond, 4 * time.Millisecond} {
 		began := time.Now()
-		f.stepped(20 * time.Millisecond)
-		f.stepped(20 * time.Millisecond)
-		if got, want := time.Since(began), 10*time.Millisecond; got != want {
-			t.Errorf("waited %v, want %v", got, want)
+		f.stepped(took)
+		if got := time.Since(began); got < took {
+			t.Errorf("waited %v after a step of %v at factor 2", got, took)
 		}
-	})
+	}
 }
 
 func TestWrongTokens(t *testing.T) {
