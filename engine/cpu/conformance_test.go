@@ -9,22 +9,22 @@ import (
 	"github.com/paceline/paceline/engine/backend/backendtest"
 )
 
-// TestConformance holds every kernel set to the suite of all backends, with both
-// types of activations and with threads even where one would be faster.
+// TestConformance holds every kernel set to the suite of all backends, and the
+// best one with rounded activations and with threads even where one would be
+// faster; TestSameBits has the other combinations.
 func TestConformance(t *testing.T) {
 	m := checkpoint(t, shapes()["group"])
-	for _, compute := range []string{"f32", "bf16"} {
-		t.Run(compute, func(t *testing.T) {
-			eachISA(t, func(t *testing.T, k kernelSet) {
-				backendtest.Run(t, func(t *testing.T) backend.Backend {
-					e, err := openOn(m, Options{ISA: k.name, Compute: compute}, cores())
-					if err != nil {
-						t.Fatal(err)
-					}
-					e.solo = 0
-					return e
-				})
-			})
+	run := func(t *testing.T, o Options, solo int) {
+		backendtest.Run(t, func(t *testing.T) backend.Backend {
+			e, err := openOn(m, o, cores())
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.solo = solo
+			return e
 		})
 	}
+	eachISA(t, func(t *testing.T, k kernelSet) { run(t, Options{ISA: k.name}, soloWork) })
+	t.Run("bf16", func(t *testing.T) { run(t, Options{Compute: "bf16"}, soloWork) })
+	t.Run("threads", func(t *testing.T) { run(t, Options{}, 0) })
 }

@@ -50,6 +50,13 @@ func checkpoint(t testing.TB, c model.Config) *model.Checkpoint {
 // opened is an engine that uses all its threads, however small the work.
 func opened(t testing.TB, m *model.Checkpoint, o Options) *engine {
 	t.Helper()
+	e := openedAsIs(t, m, o)
+	e.solo = 0
+	return e
+}
+
+func openedAsIs(t testing.TB, m *model.Checkpoint, o Options) *engine {
+	t.Helper()
 	b, err := openOn(m, o, cores())
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +66,6 @@ func opened(t testing.TB, m *model.Checkpoint, o Options) *engine {
 			t.Error(err)
 		}
 	})
-	b.solo = 0
 	return b
 }
 

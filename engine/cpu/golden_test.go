@@ -83,7 +83,7 @@ func TestGoldenLogits(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			m, g := folder(t, dir), readGolden(t, path)
 			eachISA(t, func(t *testing.T, k kernelSet) {
-				e := opened(t, m, Options{ISA: k.name})
+				e := openedAsIs(t, m, Options{ISA: k.name})
 				for _, c := range g.Cases {
 					table := pageList(len(c.IDs), 0, 1)
 					got := chunked(t, e, c.IDs, table, min(len(c.IDs), maxTokens))
@@ -106,7 +106,7 @@ func TestGoldenLogits(t *testing.T) {
 func TestGoldenGreedy(t *testing.T) {
 	m, g := folder(t, shipped), readGolden(t, filepath.Join(goldens, "greedy.json"))
 	eachISA(t, func(t *testing.T, k kernelSet) {
-		e := opened(t, m, Options{ISA: k.name})
+		e := openedAsIs(t, m, Options{ISA: k.name})
 		for _, c := range g.Cases {
 			row := backend.Row{Tokens: c.IDs, Pages: pageList(len(c.IDs)+len(c.Continuation), 0, 1), Sample: &backend.Sampling{}}
 			var got []int32
@@ -128,7 +128,7 @@ func TestGoldenGreedy(t *testing.T) {
 func TestGoldenLikelihood(t *testing.T) {
 	m, g := folder(t, shipped), readGolden(t, filepath.Join(goldens, "loglik.json"))
 	eachISA(t, func(t *testing.T, k kernelSet) {
-		e := opened(t, m, Options{ISA: k.name})
+		e := openedAsIs(t, m, Options{ISA: k.name})
 		for _, c := range g.Cases {
 			row := backend.Row{Tokens: c.IDs, Pages: pageList(len(c.IDs), 0, 1), WantAllLogProbs: true}
 			got, sum := step(t, e, row)[0].LogProbs, 0.0
