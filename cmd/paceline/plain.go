@@ -25,3 +25,11 @@ func engineCommands() []*cobra.Command {
 	}
 	return out
 }
+
+// engineHere says why this build can't measure.
+func engineHere() error { return fail(exitRequest, "%s", noEngine) }
+
+// catalogue knows no model where nothing could use it.
+func catalogue(string) func(string) (string, error) {
+	return func(string) (string, error) { return "", engineHere() }
+}

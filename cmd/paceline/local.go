@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/paceline/paceline/agent"
+	"github.com/paceline/paceline/coordinator/core"
+	"github.com/paceline/paceline/coordinator/ledger"
+	"github.com/paceline/paceline/coordinator/ledger/sqlite"
+	"github.com/paceline/paceline/coordinator/series"
+	"github.com/paceline/paceline/internal/bus"
+	"github.com/paceline/paceline/internal/datadir"
+)
+
+// local is a coordinator and an agent in this process: the fleet of one.
+type local struct {
+	data   *datadir.Dir
+	ledger ledger.Ledger
+	bus    bus.Bus
+	core   *core.Core
+	stops  []func() // in order of starting
+}
+
+// localOptions say how the fleet of one is made.
+type localOptions struct {
+	data   string // folder; empty: the user's own
+	owner  datadir.Owner
+	nats   bool // an embedded NATS server in place of the local bus
+	series series.Writer
+	log    *slog.Logger
+}
+
+// openLocal takes the data folder and starts coordinator and agent. Close it.
+func openLocal(ctx context.Context, o localOptions) (_ *local, err error) {
+	l := &local{}
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	path := o.data
+	if path == "" {
+		if path, err = datadir.Default(); err != nil {
+			return nil, fail(exitRequest, "%w", err)
+		}
+	}
+	if l.data, err = datadir.Open(path, o.owner); err != nil {
+		return nil, fail(exitRequest, "%w", err)
+	}
+	l.onClose(func() { _ = l.data.Close() })
+	if l.ledger, err = sqlite.Open(ctx, l.data.Ledger(), time.Now); err != nil {
+		return nil, fail(exitMachine, "%w", err)
+	}
+	l.onClose(func() { _ = l.ledger.Close() })
+	l.bus = bus.NewLocal()
+	if o.nats {
+		if l.bus, err = bus.Embedded(); err != nil {
+			return nil, fail(exitMachine, "%w", err)
+		}
+	}
+	l.onClose(func() { _ = l.bus.Close() })
+	l.core, err = core.New(core.Config{Ledger: l.ledger, Bus: l.bus, Now: time.Now, Rand: rand.Reader, Log: o.log, Series: o.series})
+	if err != nil {
+		return nil, fail(exitMachine, "%w", err)
+	}
+	stop, err := l.core.Start(context.WithoutCancel(ctx))
+	if err != nil {
+		return nil, fail(exitMachine, "%w", err)
+	}
+	l.onClose(stop)
+	return l, l.startAgent(ctx, o.log)
+}
+
+// startAgent starts this machine's agent, where this build has an engine.
+func (l *local) startAgent(ctx context.Context, log *slog.Logger) error {
+	if engineHere() != nil {
+		return nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "this-machine"
+	}
+	row, err := l.core.EnrolLocal(ctx, host)
+	if err != nil {
+		return fail(exitMachine, "enrol this machine: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fail(exitMachine, "find this program's file: %w", err)
+	}
+	a, err := agent.New(agent.Config{
+		ID: row.ID, Build: version, Devices: []string{"cpu"}, Spool: l.data.Spool(), Bus: l.bus,
+		Worker: []string{self, "worker"}, Probe: []string{self, "probe"},
+		HostLock: filepath.Join(os.TempDir(), "paceline-host.lock"), Model: catalogue(l.data.Models()), Log: log,
+	})
+	if err != nil {
+		return fail(exitMachine, "%w", err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	l.onClose(func() {
+		cancel()
+		if err := <-done; err != nil && log != nil {
+			log.Warn("agent ended", "error", err)
+		}
+	})
+	return nil
+}
+
+func (l *local) onClose(f func()) { l.stops = append(l.stops, f) }
+
+// close ends everything in reverse order of starting.
+func (l *local) close() {
+	for _, stop := range slices.Backward(l.stops) {
+		stop()
+	}
+	l.stops = nil
+}
+
+// cancel cancels a run and waits until its attempts have let go of the machine.
+func (l *local) cancel(run, reason string) error {
+	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	defer stop()
+	if _, err := l.core.Cancel(ctx, run, reason); err != nil && !errors.Is(err, ledger.ErrState) {
+		return fmt.Errorf("cancel run %s: %w", run, err)
+	}
+	for {
+		cursor, err := l.ledger.Events().Last(ctx)
+		if err != nil {
+			return err
+		}
+		attempts, err := l.ledger.Attempts().OfRun(ctx, run)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(attempts, func(a ledger.Attempt) bool { return a.State.Active() }) {
+			return nil
+		}
+		if err := l.ledger.Events().Wait(ctx, cursor); err != nil {
+			return fmt.Errorf("cancel run %s: the worker did not stop: %w", run, err)
+		}
+	}
+}

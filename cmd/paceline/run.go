@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/paceline/paceline/bench/result"
+	"github.com/paceline/paceline/coordinator/core"
+	"github.com/paceline/paceline/coordinator/ledger"
+	"github.com/paceline/paceline/internal/datadir"
+	"github.com/paceline/paceline/internal/wire"
+	"github.com/paceline/paceline/suites"
+)
+
+// runFlags are the flags that say what is to be measured, of `run` and of `up`.
+type runFlags struct {
+	data            string
+	model           string
+	rounds          int
+	commit, branch  string
+	baseRef, parent string
+	faults          []string
+	requireBaseline bool
+	inconclusive    string
+}
+
+func (f *runFlags) add(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.data, "data", "", "data folder (default: $PACELINE_DATA, else ~/.local/share/paceline)")
+	fl.StringVar(&f.model, "model", "", "model folder (default: the small model that this program carries)")
+	fl.IntVar(&f.rounds, "rounds", 0, "rounds of the first attempt (default: the suite's)")
+	fl.StringVar(&f.commit, "commit", "", "commit of what is measured")
+	fl.StringVar(&f.branch, "branch", "", "its branch (default: none; rounds of this data folder compare with each other)")
+	fl.StringVar(&f.baseRef, "base-ref", "", "branch or commit to compare with: makes this run a candidate, which never joins a baseline")
+	fl.StringVar(&f.parent, "parent", "", "commit before --commit")
+	fl.StringArrayVar(&f.faults, "fault", nil, "plant a defect, to see the gate work: slow=1.43, stall=0.5/100, wrong-token=0.01, leak=4096")
+	fl.BoolVar(&f.requireBaseline, "require-baseline", false, "exit 3 where there is nothing to compare with")
+	fl.StringVar(&f.inconclusive, "inconclusive", "", "what an inconclusive verdict counts as: pass or fail (default: exit 4)")
+}
+
+// request makes the run's request of a suite's name or file.
+func (f *runFlags) request(suite string) (core.SubmitRequest, error) {
+	source, name, err := suiteSource(suite)
+	if err != nil {
+		return core.SubmitRequest{}, err
+	}
+	q := core.SubmitRequest{
+		Suite: string(source), SuiteFile: name, Rounds: f.rounds, Commit: f.commit, Branch: f.branch, BaseRef: f.baseRef, Parent: f.parent,
+		Faults: f.faults, CreatedBy: "command line", Repeat: f.repeat(suite),
+		Options: core.Options{RequireBaseline: f.requireBaseline, Inconclusive: f.inconclusive},
+	}
+	if f.baseRef != "" {
+		q.Lane = result.LaneCandidate
+	}
+	if f.model != "" {
+		dir, err := filepath.Abs(f.model)
+		if err != nil {
+			return q, fail(exitRequest, "model %s: %w", f.model, err)
+		}
+		if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+			return q, fail(exitRequest, "no model folder at %s: give a folder with config.json, tokenizer.json and *.safetensors", dir)
+		}
+		q.Subject.Model = dir
+	}
+	return q, nil
+}
+
+// repeat is a command that measures the same again.
+func (f *runFlags) repeat(suite string) string {
+	args := []string{"paceline", "run", suite}
+	add := func(name, value string) {
+		if value != "" {
+			args = append(args, "--"+name, value)
+		}
+	}
+	add("model", f.model)
+	add("commit", f.commit)
+	add("branch", f.branch)
+	add("base-ref", f.baseRef)
+	add("data", f.data)
+	if f.rounds > 0 {
+		add("rounds", fmt.Sprint(f.rounds))
+	}
+	for _, x := range f.faults {
+		add("fault", x)
+	}
+	for i, a := range args {
+		if strings.ContainsAny(a, " \t'\"$&|;<>()*?\\`") {
+			args[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(args, " ")
+}
+
+// suiteSource reads a shipped suite by name or a file by path.
+func suiteSource(nameOrPath string) (source []byte, name string, err error) {
+	if src, ok := suites.Source(nameOrPath); ok {
+		return src, nameOrPath + ".yml", nil
+	}
+	// Open knows what is near, what is too large and how to say so.
+	if _, err := suites.Open(nameOrPath); err != nil {
+		return nil, "", fail(exitRequest, "%w", err)
+	}
+	src, err := os.ReadFile(nameOrPath)
+	if err != nil {
+		return nil, "", fail(exitRequest, "read suite: %w", err)
+	}
+	return src, nameOrPath, nil
+}
+
+func runCommand() *cobra.Command {
+	var f runFlags
+	var out outputFlags
+	cmd := &cobra.Command{
+		Use:   "run SUITE",
+		Short: "measure a suite on this machine and judge it",
+		Long: `Measures SUITE (a shipped suite's name or a file) on this machine with the embedded
+engine, stores the result in the data folder, compares it with the baseline there and
+ends with the verdict's exit code.
+
+` + exitCodesHelp,
+		Example: `  paceline run ci
+  paceline run throughput --model ~/models/Qwen2.5-0.5B-Instruct --report out.html
+  paceline run ci --commit $(git rev-parse HEAD) --branch feature --base-ref main`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := engineHere(); err != nil {
+				return err
+			}
+			if err := out.check(); err != nil {
+				return err
+			}
+			q, err := f.request(args[0])
+			if err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+			defer stop()
+			l, err := openLocal(ctx, localOptions{data: f.data, owner: datadir.Owner{PID: os.Getpid(), Command: "run", Since: now()}, log: out.logger(cmd)})
+			var held *datadir.HeldError
+			if errors.As(err, &held) && held.Owner.URL != "" {
+				return runThere(ctx, cmd, held.Owner.URL, q, &out)
+			}
+			if err != nil {
+				return err
+			}
+			defer l.close()
+			run, err := l.measure(ctx, q, out.display(cmd))
+			if err != nil {
+				return err
+			}
+			return out.finish(cmd, l, run, "")
+		},
+	}
+	f.add(cmd)
+	out.add(cmd)
+	return cmd
+}
+
+// measure submits a run, shows its progress and waits for its end. The end of ctx
+// cancels it.
+func (l *local) measure(ctx context.Context, q core.SubmitRequest, d *display) (ledger.Run, error) {
+	defer d.end()
+	run, err := l.core.Submit(ctx, q)
+	if err != nil {
+		if errors.Is(err, core.ErrRequest) {
+			return run, fail(exitRequest, "%w", err)
+		}
+		return run, fail(exitMachine, "%w", err)
+	}
+	if run.Commit == "" && len(q.Faults) == 0 {
+		d.line("run %s · suite %s", run.ID, run.Suite)
+	} else {
+		d.line("run %s · suite %s · %s", run.ID, run.Suite, strings.Join(slices.DeleteFunc(append([]string{run.Commit}, q.Faults...), isEmpty), " · "))
+	}
+	stopLive, err := l.core.Live(run.ID, func(p wire.Progress) { d.update(p) })
+	if err != nil {
+		return run, fail(exitMachine, "%w", err)
+	}
+	defer stopLive()
+	done, err := l.core.Wait(ctx, run.ID)
+	if ctx.Err() != nil {
+		d.line("cancelling …")
+		if err := l.cancel(run.ID, "interrupted"); err != nil {
+			return run, fail(exitMachine, "%w", err)
+		}
+		return run, fail(exitCancelled, "run %s is cancelled", run.ID)
+	}
+	if err != nil {
+		return run, fail(exitMachine, "%w", err)
+	}
+	return done, nil
+}
+
+func isEmpty(s string) bool { return s == "" }
