@@ -22,7 +22,15 @@ import (
 type Sampler struct {
 	fsys fs.FS
 	now  func() time.Time
+
+	counters    []string // files of the throttle counts; nil before the first reading
+	throttles   uint64   // as last read
+	throttledAt time.Time
 }
+
+// throttlePeriod is how often the throttle counts are read: a machine has one file a
+// core of them.
+const throttlePeriod = time.Second
 
 var _ probe.Sampler = (*Sampler)(nil)
 
@@ -57,19 +65,26 @@ func (s *Sampler) Sample(context.Context) (probe.Reading, error) {
 }
 
 // throttled sums the thermal throttle counts that the kernel keeps for each core;
-// virtual machines have none.
+// virtual machines have none. The sum is up to a second old.
 func (s *Sampler) throttled() uint64 {
-	files, err := fs.Glob(s.fsys, "sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count")
-	if err != nil {
-		return 0
+	if s.counters == nil {
+		files, err := fs.Glob(s.fsys, "sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count")
+		if err != nil || files == nil {
+			files = []string{}
+		}
+		s.counters = files
+	}
+	now := s.now()
+	if !s.throttledAt.IsZero() && now.Sub(s.throttledAt) < throttlePeriod {
+		return s.throttles
 	}
 	var sum uint64
-	for _, f := range files {
-		n, err := strconv.ParseUint(s.line(f), 10, 64)
-		if err == nil {
+	for _, f := range s.counters {
+		if n, err := strconv.ParseUint(s.line(f), 10, 64); err == nil {
 			sum += n
 		}
 	}
+	s.throttles, s.throttledAt = sum, now
 	return sum
 }
 

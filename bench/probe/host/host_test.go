@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/paceline/paceline/bench/probe"
 	"github.com/paceline/paceline/bench/probe/probetest"
@@ -75,6 +76,39 @@ func TestSample(t *testing.T) {
 	}
 	if _, err := s.RSSPeak(99); err == nil {
 		t.Error("a process that isn't there has a peak")
+	}
+}
+
+func TestThrottleCountsAreReadOnceASecond(t *testing.T) {
+	fsys := machine()
+	s := New(fsys)
+	now := time.Unix(1000, 0)
+	s.now = func() time.Time { return now }
+	read := func() uint64 {
+		r, err := s.Sample(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.CPU.Throttled
+	}
+	first := read()
+	fsys["sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count"].Data = []byte("30\n")
+	now = now.Add(900 * time.Millisecond)
+	if got := read(); got != first {
+		t.Errorf("after 0.9 s %d, want the %d of before", got, first)
+	}
+	now = now.Add(100 * time.Millisecond)
+	if got := read(); got != 34 {
+		t.Errorf("after a second %d, want 34", got)
+	}
+}
+
+func BenchmarkSample(b *testing.B) {
+	s := Open()
+	for b.Loop() {
+		if _, err := s.Sample(b.Context()); err != nil {
+			b.Skip(err)
+		}
 	}
 }
 
