@@ -143,9 +143,14 @@ func measured(r ledger.Run, rounds []ledger.Round, cell spec.Cell, id metric.ID)
 		cr := &x.Cells[j]
 		cand := of(result.KeyOf(x, r.Subject, cr, id))
 		v := slices.IndexFunc(cr.Values, func(v result.Value) bool { return v.Metric == id })
-		if !x.Valid || !cr.Valid || v < 0 {
+		if x.Valid && cr.Valid && v < 0 {
+			cand.Absent++
+			cand.Reason = fmt.Sprintf("%s could not be measured in round %d", id, x.Index)
+			continue
+		}
+		if !x.Valid || !cr.Valid {
 			cand.Invalid++
-			cand.Reason = whyInvalid(x, cr, fmt.Sprintf("%s could not be measured in round %d", id, x.Index))
+			cand.Reason = whyInvalid(x, cr, fmt.Sprintf("round %d doesn't say why it is invalid", x.Index))
 			continue
 		}
 		cand.Rounds = append(cand.Rounds, gate.Round{ID: x.ID, Value: cr.Values[v].Value})

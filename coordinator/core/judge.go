@@ -254,9 +254,9 @@ func joins(r ledger.Run, v gate.Run) ledger.Join {
 	}
 	switch v.Kind {
 	case gate.Pass, gate.Warn, gate.NoBaseline, gate.NotComparable:
-		if v.Exit == gate.ExitOK || v.Kind == gate.NoBaseline || v.Kind == gate.NotComparable {
-			return ledger.JoinBase
-		}
+		// Whatever the exit code: that a baseline was required makes the run no worse,
+		// and without this there would never be one.
+		return ledger.JoinBase
 	case gate.Fail:
 		return ledger.JoinPending
 	}

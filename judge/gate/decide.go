@@ -22,6 +22,14 @@ func Decide(r Rule, b Baseline, c Candidate) Outcome {
 		}
 	}
 	v := &Verdict{Rule: r, Baseline: b, Candidate: c, K: len(c.Rounds), N: len(b.Values)}
+	if len(b.Values) > 0 {
+		v.BaselineValue, v.BaselineSpread = stat.Median(b.Values), stat.Spread(b.Values)
+	}
+	if len(c.Rounds) == 0 && c.Absent > 0 {
+		v.Config = true
+		return v.end(Error, fmt.Sprintf("%s was not measured in any of %s: the target doesn't give it, or a trial has too few requests for it: take the gate out of the suite, or mend the workload",
+			r.Metric, rounds(c.Absent)))
+	}
 	if len(c.Rounds) == 0 {
 		if c.Invalid > 0 && c.Invalid < maxInvalid {
 			return need(1, fmt.Sprintf("no valid round yet: %s", c.Reason))
@@ -33,11 +41,8 @@ func Decide(r Rule, b Baseline, c Candidate) Outcome {
 		values[i] = round.Value
 	}
 	v.Value, v.Spread = stat.Median(values), stat.HalfRange(values)
-	if len(b.Values) > 0 {
-		v.BaselineValue, v.BaselineSpread = stat.Median(b.Values), stat.Spread(b.Values)
-		if v.BaselineValue != 0 {
-			v.Change = (v.Value - v.BaselineValue) / v.BaselineValue
-		}
+	if v.BaselineValue != 0 {
+		v.Change = (v.Value - v.BaselineValue) / v.BaselineValue
 	}
 	if !r.Relative() {
 		return v.absolute(values)
@@ -90,7 +95,9 @@ func (v *Verdict) relative(values []float64) Outcome {
 	}
 	l := v.Rule.level(base, v.Baseline.Pooled)
 	v.S = l.s
-	v.SmallestFail = v.share(max(l.hi, zFail*l.s*errorFactor(maxLook, l.n)))
+	if l.canFail(v.Candidate.StartBound) {
+		v.SmallestFail = v.share(max(l.hi, zFail*l.s*errorFactor(maxLook, l.n)))
+	}
 	v.CanSee = v.share(zFail * l.s * errorFactor(maxLook, l.n))
 	for _, look := range looks() {
 		if look[0] <= len(cand) {

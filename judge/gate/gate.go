@@ -135,6 +135,9 @@ type Candidate struct {
 	// Invalid counts rounds that can't be used; Reason says why of the last.
 	Invalid int    `json:"invalid,omitempty"`
 	Reason  string `json:"reason,omitempty"`
+	// Absent counts valid rounds that don't have the metric. Where all are so, the suite
+	// gates what can't be measured: a configuration error.
+	Absent int `json:"absent,omitempty"`
 	// StartBound: the subject can't be restarted, so that its rounds share the error
 	// of one start. Failing then needs five rounds of baseline.
 	StartBound bool `json:"start_bound,omitempty"`
@@ -168,6 +171,8 @@ type Step struct {
 type Verdict struct {
 	Kind   Kind   `json:"kind"`
 	Reason string `json:"reason"` // one or two sentences with figures
+	// Config: an Error of the suite or request, not of a machine.
+	Config bool `json:"config,omitempty"`
 
 	Value          float64 `json:"value"`           // median of the candidate's rounds; 0 without any
 	Spread         float64 `json:"spread"`          // half their range
@@ -181,7 +186,8 @@ type Verdict struct {
 
 	// SmallestFail is the smallest change, as a positive share, that this gate could
 	// have failed: the threshold, or more where the noise hides that. CanSee is the
-	// noise's part alone. Both are 0 for absolute rules and without a baseline.
+	// noise's part alone. Both are 0 for absolute rules and without a baseline; the first
+	// also where the subject can't be restarted and the baseline is too short to fail it.
 	SmallestFail float64 `json:"smallest_fail,omitempty"`
 	CanSee       float64 `json:"can_see,omitempty"`
 

@@ -82,7 +82,7 @@ func (l level) decide(f figures, severity Severity, startBound bool) Kind {
 		return Pass
 	case severity == Critical && beyond:
 		return Fail
-	case beyond && f.k > 1 && f.z >= zFail && f.under <= allowed(f.k) && (!startBound || l.n >= fewRounds):
+	case beyond && f.k > 1 && f.z >= zFail && f.under <= allowed(f.k) && l.canFail(startBound):
 		return Fail
 	case f.k < maxLook:
 		return ""
@@ -91,6 +91,10 @@ func (l level) decide(f figures, severity Severity, startBound bool) Kind {
 	}
 	return Warn
 }
+
+// canFail says whether the gate may fail at all: rounds of a subject that can't be
+// restarted share one start's error, and so may those of a short baseline.
+func (l level) canFail(startBound bool) bool { return !startBound || l.n >= fewRounds }
 
 // allowed is how many rounds may lie under the lower mark in a fail after k rounds.
 func allowed(k int) int {

@@ -28,6 +28,14 @@ type Problem struct {
 type Options struct {
 	Inconclusive    string `json:"inconclusive,omitempty"` // "pass" or "fail" in place of exit 4
 	RequireBaseline bool   `json:"require_baseline,omitempty"`
+	// Machines is how many machines delivered of those asked for one by one, MinMachines
+	// how many are enough: then problems of kind "missing" are only listed. 0: all.
+	Machines    int    `json:"machines,omitempty"`
+	MinMachines int    `json:"min_machines,omitempty"`
+	Cancelled   string `json:"cancelled,omitempty"` // by whom or why; empty: it was not
+	// Loosened says, one sentence each with both values, which rules are looser than
+	// those of the base ref; they give a warn.
+	Loosened []string `json:"loosened,omitempty"`
 }
 
 // Run is a run's verdict.
@@ -38,59 +46,87 @@ type Run struct {
 	Also     []string `json:"also,omitempty"` // what else is the matter
 }
 
+// cause is a line of the table: what was found for it, and what follows.
+type cause struct {
+	kind  Kind
+	exit  int
+	found []string
+}
+
 // Overall gives a run's verdict: the first line of DESIGN's table that applies.
 // series are the verdicts of all gated series; names is parallel and says which.
 func Overall(series []Verdict, names []string, problems []Problem, o Options) Run {
 	by := map[Kind][]string{}
+	var request, machine, listed []string
 	for i, v := range series {
-		by[v.Kind] = append(by[v.Kind], names[i]+": "+v.Reason)
+		text := names[i] + ": " + v.Reason
+		if v.Kind == Error && v.Config {
+			request = append(request, text)
+			continue
+		}
+		by[v.Kind] = append(by[v.Kind], text)
 	}
-	if o.Inconclusive == "fail" {
-		by[Fail] = append(by[Fail], by[Inconclusive]...)
-		delete(by, Inconclusive)
-	}
-	var request, machine []string
 	for _, p := range problems {
 		text := p.Kind + ": " + p.Detail
-		if p.Request {
+		switch {
+		case p.Request:
 			request = append(request, text)
-		} else {
+		case p.Kind == "missing" && o.MinMachines > 0 && o.Machines >= o.MinMachines:
+			listed = append(listed, text)
+		default:
 			machine = append(machine, text)
 		}
 	}
-	machine = append(append(machine, by[Error]...), by[Invalid]...)
-	uncompared := append(by[NotComparable], by[NoBaseline]...)
-	if o.RequireBaseline {
-		machine = append(machine, uncompared...)
+	broken := Error
+	if len(machine) == 0 && len(by[Error]) == 0 {
+		broken = Invalid
 	}
+	machine = append(append(machine, by[Error]...), by[Invalid]...)
 
-	var r Run
-	rest := []struct {
-		kind  Kind
-		exit  int
-		found []string
-	}{
+	undecided := cause{Inconclusive, ExitInconclusive, by[Inconclusive]}
+	switch o.Inconclusive {
+	case "fail":
+		undecided.kind, undecided.exit = Fail, ExitFail
+	case "pass":
+		undecided.kind, undecided.exit = Warn, ExitOK
+	}
+	var stopped []string
+	if o.Cancelled != "" {
+		stopped = []string{"cancelled: " + o.Cancelled}
+	}
+	causes := []cause{
 		{Fail, ExitFail, by[Fail]},
 		{Error, ExitRequest, request},
-		{Error, ExitMachine, machine},
-		{Inconclusive, ExitInconclusive, unless(o.Inconclusive == "pass", by[Inconclusive])},
-		{Warn, ExitOK, append(by[Warn], unless(o.Inconclusive != "pass", by[Inconclusive])...)},
+		{broken, ExitMachine, machine},
 	}
-	for _, c := range rest {
+	if undecided.exit != ExitOK {
+		causes = append(causes, undecided)
+	}
+	causes = append(causes, cause{Cancelled, ExitCancelled, stopped})
+	if undecided.exit == ExitOK {
+		causes = append(causes, undecided)
+	}
+	causes = append(causes, cause{Warn, ExitOK, append(by[Warn], o.Loosened...)})
+
+	var r Run
+	for _, c := range causes {
 		switch {
 		case len(c.found) == 0:
 		case r.Kind == "":
 			r.Kind, r.Exit, r.Headline = c.kind, c.exit, c.found[0]
-			if c.kind == Error && c.exit == ExitMachine && len(machine) == len(by[Invalid]) {
-				r.Kind = Invalid
-			}
 			r.Also = append(r.Also, c.found[1:]...)
 		default:
 			r.Also = append(r.Also, c.found...)
 		}
 	}
-	compared := 0
-	relative := 0
+	r.Also = append(r.Also, listed...)
+	return r.compared(series, by, o)
+}
+
+// compared says what was and wasn't compared, which is a verdict of its own where
+// nothing worse is known.
+func (r Run) compared(series []Verdict, by map[Kind][]string, o Options) Run {
+	relative, compared := 0, 0
 	for _, v := range series {
 		if v.Rule.Relative() {
 			relative++
@@ -99,33 +135,39 @@ func Overall(series []Verdict, names []string, problems []Problem, o Options) Ru
 			}
 		}
 	}
-	return r.finish(compared, relative, len(by[Pass]), uncompared, len(by[NoBaseline]) == 0)
-}
-
-// finish names what was and wasn't compared. incomparable: there are baselines, all of
-// another class.
-func (r Run) finish(compared, relative, passed int, uncompared []string, incomparable bool) Run {
-	partly := relative > 0 && compared > 0 && compared < relative
-	if r.Kind != "" {
-		if relative > 0 && compared < relative {
-			r.Also = append(r.Also, fmt.Sprintf("%d of %d compared", compared, relative))
-		}
-		if r.Kind == Warn && relative > 0 && compared == 0 {
-			r.Headline, r.Also = "NOTHING WAS COMPARED: "+firstReason(uncompared), append([]string{r.Headline}, r.Also...)
+	without := append(by[NotComparable], by[NoBaseline]...)
+	partly := fmt.Sprintf("%d of %d compared", compared, relative)
+	settled := r.Kind != "" && r.Exit != ExitOK // something worse is known
+	switch {
+	case len(without) == 0:
+		if r.Kind == "" {
+			r.Kind, r.Headline = Pass, fmt.Sprintf("nothing got worse: %d of %d checks passed", len(by[Pass]), len(by[Pass]))
 		}
 		return r
-	}
-	switch {
-	case relative > 0 && compared == 0:
-		r.Kind, r.Headline = NoBaseline, "NOTHING WAS COMPARED: "+firstReason(uncompared)
-		if incomparable {
-			r.Kind = NotComparable
+	case settled:
+		r.Also = append(append(r.Also, partly), without...)
+		return r
+	case compared == 0:
+		if r.Headline != "" {
+			r.Also = append([]string{r.Headline}, r.Also...)
 		}
-	case partly:
-		r.Kind, r.Headline = Pass, fmt.Sprintf("%d of %d compared, nothing got worse", compared, relative)
-		r.Also = uncompared
+		r.Headline = "NOTHING WAS COMPARED: " + firstReason(without)
+		if r.Kind == "" {
+			r.Kind = NoBaseline
+			if len(by[NoBaseline]) == 0 {
+				r.Kind = NotComparable
+			}
+		}
+	case r.Kind == "":
+		r.Kind, r.Headline = Pass, partly+", nothing got worse"
+		r.Also = append(r.Also, without...)
 	default:
-		r.Kind, r.Headline = Pass, fmt.Sprintf("nothing got worse: %d of %d checks passed", passed, passed)
+		r.Headline = partly + "; " + r.Headline
+		r.Also = append(r.Also, without...)
+	}
+	if o.RequireBaseline {
+		r.Exit = ExitMachine
+		r.Headline += "; a baseline was required"
 	}
 	return r
 }
@@ -136,11 +178,4 @@ func firstReason(named []string) string {
 	}
 	_, reason, _ := strings.Cut(named[0], ": ")
 	return reason
-}
-
-func unless(skip bool, found []string) []string {
-	if skip {
-		return nil
-	}
-	return found
 }
