@@ -48,7 +48,7 @@ func Table() []Def {
 		{Name: "error_rate", Unit: "1", Better: LowerIsBetter, Stats: one, Version: 1, Source: Client,
 			Meaning: "(errors + timeouts + truncated) / attempted"},
 		{Name: "token_agreement", Unit: "1", Better: HigherIsBetter, Stats: one, Version: 1, Source: Client,
-			Meaning: "share of requests on which every known count of output tokens agrees: engine ids, server usage, re-tokenised text"},
+			Meaning: "share of requests on which every known count of output tokens agrees (engine ids, server usage, re-tokenised text where the ids are its own spelling), the ids decode to the text, and tokens computed again are the same"},
 		{Name: "osl_exact", Unit: "1", Better: HigherIsBetter, Stats: one, Version: 1, Source: Client,
 			Meaning: "share of requests that gave exactly the output length they were asked for"},
 		{Name: "stream_integrity", Unit: "1", Better: HigherIsBetter, Stats: one, Version: 1, Source: Client,
