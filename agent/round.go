@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"github.com/paceline/paceline/bench/result"
@@ -22,7 +23,11 @@ const maxLogLines = 2000
 func (a *Agent) rounds(ctx context.Context, o wire.Order, s *spool, wake chan<- struct{}) error {
 	dir, err := a.cfg.Model(o.Model)
 	if err != nil {
-		return fmt.Errorf("find model %q on this machine: %w", o.Model, &wire.Error{Class: wire.ClassRequest, Message: err.Error()})
+		class := wire.ClassRequest
+		if errors.Is(err, syscall.ENOSPC) {
+			class = wire.ClassMachine
+		}
+		return fmt.Errorf("find model %q on this machine: %w", o.Model, &wire.Error{Class: class, Message: err.Error()})
 	}
 	if b := o.Subject.Build; b != "" && b != "self" {
 		return &wire.Error{Class: wire.ClassMachine, Message: fmt.Sprintf("this agent can't provide build %q: it measures its own build only", b)}
