@@ -8,7 +8,6 @@ import (
 )
 
 func TestTrendOption(t *testing.T) {
-	limit := 80.0
 	b, err := Trend{
 		Unit: "tok/s",
 		Points: []Point{
@@ -16,7 +15,7 @@ func TestTrendOption(t *testing.T) {
 			{Label: "b", Value: math.NaN(), Valid: false, Zone: "m1"},
 			{Label: "c", Value: 70, Valid: true, Zone: "m2"},
 		},
-		Baseline: &Band{"baseline", 98, 102}, Threshold: &limit, Bands: []Band{{"Candle", 4.89, 4.89}, {"vLLM", 50, 100}},
+		Baseline: &Band{"baseline", 98, 102}, Limits: []Limit{{"fails below", 80, true}}, Bands: []Band{{"Candle", 4.89, 4.89}, {"vLLM", 50, 100}},
 	}.Option()
 	if err != nil {
 		t.Fatal(err)

@@ -44,15 +44,22 @@ type Band struct {
 	Low, High float64
 }
 
+// Limit is a line that a rule draws.
+type Limit struct {
+	Label string // "fails below"
+	Value float64
+	Fails bool // else it only asks for a look
+}
+
 // Trend is a metric over rounds.
 type Trend struct {
-	Unit      string
-	Points    []Point
-	Baseline  *Band    // the level with its spread
-	Threshold *float64 // where the gate fails
-	Bands     []Band   // what others reported
-	FromZero  bool
-	Log       bool
+	Unit     string
+	Points   []Point
+	Baseline *Band   // the level with its spread
+	Limits   []Limit // where the gate looks
+	Bands    []Band  // what others reported
+	FromZero bool
+	Log      bool
 }
 
 // datum is a point of a series with what the script needs beside it.
@@ -176,8 +183,12 @@ func (t Trend) marks() (*opts.MarkLines, *opts.MarkAreas) {
 	if b := t.Baseline; b != nil {
 		addArea(b.Label, map[string]any{"yAxis": b.Low}, map[string]any{"yAxis": b.High}, colourBand)
 	}
-	if t.Threshold != nil {
-		addLine("fails below here", colourFail, *t.Threshold)
+	for _, l := range t.Limits {
+		colour := colourNote
+		if l.Fails {
+			colour = colourFail
+		}
+		addLine(l.Label, colour, l.Value)
 	}
 	for _, b := range t.Bands {
 		if b.Low == b.High {
