@@ -183,6 +183,9 @@ func (r *round) clientCPU(w Window, low floor) *float64 {
 // wall is an instant's wall clock, exact to the ns against the round's other ones.
 func (r *round) wall(t time.Time) time.Time { return r.started.Add(t.Sub(r.started)).Round(0) }
 
+// eventBatch is how many events fill a batch, whatever its samples: some 2 MB as JSON.
+const eventBatch = 1 << 17
+
 // emitSamples hands all samples out, warm-up first.
 func (r *round) emitSamples(e *execution, truth func(*exchange, *result.Sample)) {
 	if r.deps.Emit.Samples == nil {
@@ -196,13 +199,15 @@ func (r *round) emitSamples(e *execution, truth func(*exchange, *result.Sample))
 		return a.index - b.index
 	})
 	var batch []result.Sample
+	events := 0
 	for i, x := range ordered {
 		s := x.sample(e.base(x.phase))
 		truth(x, &s)
 		batch = append(batch, s)
-		if len(batch) == SampleBatch || i == len(ordered)-1 {
+		events += len(s.Events)
+		if len(batch) == SampleBatch || events >= eventBatch || i == len(ordered)-1 {
 			r.emit.samples(batch)
-			batch = nil
+			batch, events = nil, 0
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
@@ -34,14 +35,19 @@ type exchange struct {
 	end   time.Time // when Do returned
 }
 
-// bytesPerToken is room for the text of one token.
-const bytesPerToken = 8
+// Room made before a request: for the text of one token, and for at most so many
+// tokens; longer outputs grow as they come.
+const (
+	bytesPerToken = 8
+	roomTokens    = 1 << 16
+)
 
 func newExchange(clock load.Clock, base time.Time, r target.Request, t load.Ticket, meter *load.Meter) *exchange {
+	room := min(r.MaxTokens, roomTokens)
 	return &exchange{
 		ticket: t, request: r, clock: clock,
-		rec:    load.NewRecorder(base, r.MaxTokens+1, meter),
-		joined: make([]byte, 0, r.MaxTokens*bytesPerToken),
+		rec:    load.NewRecorder(base, room+1, meter),
+		joined: make([]byte, 0, room*bytesPerToken),
 	}
 }
 
@@ -74,7 +80,9 @@ func (x *exchange) event(e target.Event) {
 
 // failed says that the request went wrong; one that was cancelled on purpose did
 // not.
-func (x *exchange) failed() bool { return x.err != nil && x.cancelAt.IsZero() }
+func (x *exchange) failed() bool {
+	return x.err != nil && (x.cancelAt.IsZero() || !errors.Is(x.err, context.Canceled))
+}
 
 // integrity says why the stream was not whole, or nothing.
 func (x *exchange) integrity() string {
@@ -120,11 +128,8 @@ func (x *exchange) sample(base time.Time) result.Sample {
 	for i, e := range events {
 		s.Events[i] = e + shift
 	}
-	if x.err != nil {
+	if x.failed() {
 		s.Error = x.err.Error()
-		if !x.cancelAt.IsZero() {
-			s.Error = "" // as asked
-		}
 	}
 	if x.reply.Text != "" {
 		sum := sha256.Sum256([]byte(x.reply.Text))

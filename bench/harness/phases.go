@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -192,8 +193,8 @@ func (d *driver) warm(now time.Time) bool {
 	}
 	_, tokens := d.meter.Read()
 	d.stability.completion(now, tokens)
-	if w.Max > 0 && now.Sub(d.started) >= w.Max {
-		return true
+	if limit := cmp.Or(w.Max, time.Minute); now.Sub(d.started) >= limit {
+		return true // cell.go warns of it
 	}
 	return d.ended >= w.Requests && d.stability.stable()
 }

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -39,6 +40,33 @@ func TestCancelledRequests(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A request that breaks after its cancellation has failed all the same.
+func TestCancelledRequestsCanFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cell := cellOf(func(c *spec.Cell) {
+			c.Cancel = spec.Cancel{Rate: 0.5, AfterTokens: 3}
+			c.Validity = spec.Validity{MaxErrorRate: 1}
+		})
+		broken := brokenAfterCancel{steady()}
+		d := Deps{Open: func(context.Context, Order) (Opened, error) { return Opened{Target: broken}, nil }}
+		round, err := RunRound(t.Context(), Order{Run: "r", Attempt: "a", Index: 1, Cells: []spec.Cell{cell}}, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "broken", round.Cells[0].Values, map[metric.ID]*float64{"error_rate": new(3.0 / 7), "cancel_honoured": nil}) // four of seven end well
+	})
+}
+
+type brokenAfterCancel struct{ *fake }
+
+func (b brokenAfterCancel) Do(ctx context.Context, r target.Request, sink func(target.Event)) (target.Reply, error) {
+	reply, err := b.fake.Do(ctx, r, sink)
+	if err != nil {
+		err = errors.New("connection reset")
+	}
+	return reply, err
 }
 
 // stubbornTarget makes some more tokens after a cancellation.

@@ -147,7 +147,7 @@ func (g gathered) shares(w Window) {
 	var cancelled, honoured int
 	for i := range w.Own {
 		s := &w.Own[i]
-		if s.CancelAt != 0 {
+		if s.CancelAt != 0 && s.Error == "" {
 			if after, ok := afterCancel(s); ok {
 				cancelled++
 				if after <= 1 {
