@@ -11,6 +11,7 @@ import (
 	"github.com/paceline/paceline/bench/metric"
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/coordinator/ledger"
+	"github.com/paceline/paceline/judge/baseline"
 	"github.com/paceline/paceline/judge/gate"
 	"github.com/paceline/paceline/suites/spec"
 )
@@ -98,9 +99,12 @@ func (c *Core) compare(ctx context.Context, r ledger.Run, s *spec.Suite, rounds 
 					continue // measured in another class or not at all then
 				}
 				k.pinned = "pinned " + pins[0].Name
-				b = gate.Baseline{Name: k.pinned}
-				for _, v := range vs {
-					b.Values, b.Runs = append(b.Values, v.Value), append(b.Runs, v.Run)
+				level := baseline.Pinned(records(vs, r.Project), pins[0].Runs)
+				b = baseline.Gate(k.pinned, level, 0)
+				if len(level) < baseline.Enough {
+					if b.Pooled, err = c.pooled(ctx, r, cmp, m.key); err != nil {
+						return nil, err
+					}
 				}
 				k.out = gate.Decide(rule, b, m.candidate)
 				cmp.checks = append(cmp.checks, k)

@@ -11,6 +11,7 @@ import (
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/internal/wire"
+	"github.com/paceline/paceline/judge/baseline"
 	"github.com/paceline/paceline/judge/gate"
 	"github.com/paceline/paceline/suites/spec"
 )
@@ -243,24 +244,7 @@ func (c *Core) decide(ctx context.Context, r ledger.Run, cmp *comparison, proble
 		return err
 	}
 	c.cfg.Log.Info("run decided", "run", r.ID, "verdict", v.Kind, "exit", v.Exit)
-	return notOurs(c.cfg.Ledger.Runs().Decide(ctx, j, joins(r, v), nil))
-}
-
-// joins says what a run's rounds are to the level of its branch. Candidates never
-// join; which rounds are valid and without faults the ledger knows.
-func joins(r ledger.Run, v gate.Run) ledger.Join {
-	if r.Lane == result.LaneCandidate || len(r.Faults) > 0 {
-		return ledger.JoinNone
-	}
-	switch v.Kind {
-	case gate.Pass, gate.Warn, gate.NoBaseline, gate.NotComparable:
-		// Whatever the exit code: that a baseline was required makes the run no worse,
-		// and without this there would never be one.
-		return ledger.JoinBase
-	case gate.Fail:
-		return ledger.JoinPending
-	}
-	return ledger.JoinNone
+	return notOurs(c.cfg.Ledger.Runs().Decide(ctx, j, ledger.Join(baseline.Joins(r.Lane, len(r.Faults) > 0, v.Kind)), nil))
 }
 
 // notOurs forgives that somebody else was faster.

@@ -2,16 +2,12 @@ package core
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"maps"
-	"math"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/paceline/paceline/bench/result"
-	"github.com/paceline/paceline/bench/stat"
 	"github.com/paceline/paceline/coordinator/ledger"
+	"github.com/paceline/paceline/judge/baseline"
 	"github.com/paceline/paceline/judge/gate"
 )
 
@@ -59,49 +55,47 @@ func (c *Core) level(ctx context.Context, r ledger.Run, cmp *comparison, key res
 	if err != nil {
 		return b, err
 	}
-	for _, v := range vs {
-		b.Values, b.Runs = append(b.Values, v.Value), append(b.Runs, v.Run)
-	}
+	b = baseline.Gate(cmp.base, vs, 0)
 	switch {
-	case len(b.Values) == 0:
+	case len(vs) == 0:
 		b.Incomparable, err = c.otherClass(ctx, r, cmp.base, key)
-	case len(b.Values) < fewRounds:
+	case len(vs) < baseline.Enough:
 		b.Pooled, err = c.pooled(ctx, r, cmp, key)
 	}
 	return b, err
 }
 
-// levelValues reads the rounds that make a series' level, oldest first: of a run and
-// machine the first one, because later ones exist only where it looked bad, which
-// would bend the level.
-func (c *Core) levelValues(ctx context.Context, r ledger.Run, cmp *comparison, digest string) ([]ledger.Value, error) {
+// levelValues reads the rounds that make a series' level, oldest first.
+func (c *Core) levelValues(ctx context.Context, r ledger.Run, cmp *comparison, digest string) ([]baseline.Record, error) {
 	vs, err := c.cfg.Ledger.Rounds().Values(ctx, ledger.ValueFilter{
 		Series: digest, Branch: cmp.base, Joins: []ledger.Join{ledger.JoinBase}, NotRun: r.ID, Before: cmp.asOf, Limit: levelRead,
 	})
 	if err != nil {
 		return nil, err
 	}
-	seen := map[[2]string]bool{}
-	return slices.DeleteFunc(vs, func(v ledger.Value) bool {
-		at := [2]string{v.Run, v.Machine}
-		if !v.Valid || v.Project != r.Project || seen[at] {
-			return true
-		}
-		seen[at] = true
-		return false
-	}), nil
+	return baseline.Level(records(vs, r.Project), baseline.Query{Branch: cmp.base, Run: r.ID, AsOf: cmp.asOf}), nil
 }
 
-// fewRounds is below how many rounds a level's own spread is not trusted alone
-// (DESIGN §6).
-const fewRounds = 5
+// records are a project's values as judge/baseline takes them.
+func records(vs []ledger.Value, project string) []baseline.Record {
+	var out []baseline.Record
+	for _, v := range vs {
+		if v.Project != project {
+			continue
+		}
+		out = append(out, baseline.Record{
+			RunID: v.Run, RoundID: v.Round, Machine: v.Machine, Branch: v.Branch, Lane: v.Lane, Faults: v.Faults, Valid: v.Valid,
+			State: baseline.State(v.Join), At: v.At, CommitTime: v.CommitTime, Value: v.Value,
+		})
+	}
+	return out
+}
 
 // maxPooled bounds the series over which a spread is pooled.
 const maxPooled = 50
 
 // pooled is the spread of logs over the other series of the suite and class with the
-// metric that have enough rounds: the root of the mean square, weighted by degrees
-// of freedom. It is 0 where there are none.
+// metric that have enough rounds. It is 0 where there are none.
 func (c *Core) pooled(ctx context.Context, r ledger.Run, cmp *comparison, key result.Key) (float64, error) {
 	all, err := c.cfg.Ledger.Rounds().Series(ctx, ledger.SeriesFilter{
 		Project: r.Project, Suite: r.Suite, Metric: string(key.Metric), Target: key.Target, Limit: 1000,
@@ -109,39 +103,21 @@ func (c *Core) pooled(ctx context.Context, r ledger.Run, cmp *comparison, key re
 	if err != nil {
 		return 0, err
 	}
-	sum, freedom, used := 0.0, 0.0, 0
+	var levels [][]baseline.Record
 	for _, s := range all {
-		if s.Digest == key.Digest() || s.Key.Hardware != key.Hardware || used == maxPooled {
+		if s.Digest == key.Digest() || s.Key.Hardware != key.Hardware || len(levels) == maxPooled {
 			continue
 		}
 		vs, err := c.levelValues(ctx, r, cmp, s.Digest)
 		if err != nil {
 			return 0, err
 		}
-		if len(vs) > levelOf {
-			vs = vs[len(vs)-levelOf:]
+		if len(vs) >= baseline.Enough {
+			levels = append(levels, vs)
 		}
-		logs := make([]float64, 0, len(vs))
-		for _, v := range vs {
-			if v.Value > 0 {
-				logs = append(logs, math.Log(v.Value))
-			}
-		}
-		if len(logs) < fewRounds {
-			continue
-		}
-		used++
-		spread, f := stat.Spread(logs), float64(len(logs)-1)
-		sum, freedom = sum+f*spread*spread, freedom+f
 	}
-	if used == 0 {
-		return 0, nil
-	}
-	return math.Sqrt(sum / freedom), nil
+	return baseline.Pooled(levels), nil
 }
-
-// levelOf is how many rounds make a level (DESIGN §6).
-const levelOf = 10
 
 // otherClass names how a series with the same cell and metric differs that does have
 // a level on the branch; "" if there is none.
@@ -164,56 +140,8 @@ func (c *Core) otherClass(ctx context.Context, r ledger.Run, branch string, key 
 			return "", err
 		}
 		if len(vs) > 0 {
-			best, newest = difference(s.Key, key), s.LastAt
+			best, newest = strings.Join(baseline.Differences(s.Key, key), "; "), s.LastAt
 		}
 	}
 	return best, nil
-}
-
-// difference names the fields in which two keys differ: "cores 2, now 8".
-func difference(was, now result.Key) string {
-	a, b := flat(was), flat(now)
-	text := ""
-	for _, k := range slices.Sorted(maps.Keys(a)) {
-		if a[k] == b[k] {
-			continue
-		}
-		if text != "" {
-			text += "; "
-		}
-		text += fmt.Sprintf("%s was %s, now %s", k, a[k], b[k])
-	}
-	return text
-}
-
-// flat gives a key's fields by name, those of the hardware among them; digests are
-// shortened for people.
-func flat(k result.Key) map[string]string {
-	out := map[string]string{}
-	fields := func(v any) map[string]any {
-		m := map[string]any{}
-		if b, err := json.Marshal(v); err == nil {
-			json.Unmarshal(b, &m) //nolint:errcheck // it was just written
-		}
-		return m
-	}
-	m := fields(k)
-	delete(m, "hardware")
-	m["flags"] = fmt.Sprint(k.Flags)
-	h := map[string]any{ // every field, also those that a key's JSON leaves out
-		"gpu_model": "", "gpu_count": 0.0, "gpu_memory_bytes": 0.0, "gpu_mig": "", "gpu_power_policy": "", "gpu_clock_policy": "", "driver_major": 0.0,
-	}
-	maps.Copy(h, fields(k.Hardware))
-	maps.Copy(m, h)
-	for name, v := range m {
-		s := fmt.Sprint(v)
-		if len(s) == 64 || len(s) == 71 {
-			s = s[:min(len(s), 19)] + "…"
-		}
-		if s == "" {
-			s = "none"
-		}
-		out[name] = s
-	}
-	return out
 }
