@@ -58,8 +58,11 @@ func (c *Core) Do(ctx context.Context, kind string) (did bool, err error) {
 	if err == nil {
 		return true, c.cfg.Ledger.Tasks().Done(ctx, t)
 	}
-	if ctx.Err() != nil {
-		return true, err // its lease ends by itself
+	if ctx.Err() != nil { // stopped in the middle: the next life takes it up at once
+		if lerr := c.cfg.Ledger.Tasks().Later(context.WithoutCancel(ctx), t, t.Due, "interrupted"); lerr != nil {
+			err = errors.Join(err, lerr)
+		}
+		return true, err
 	}
 	due := c.cfg.Now().Add(c.backoff(t.Tries, err))
 	if lerr := c.cfg.Ledger.Tasks().Later(ctx, t, due, err.Error()); lerr != nil {

@@ -77,6 +77,12 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Ledger, erro
 		writes.Close()
 		return nil, fmt.Errorf("open ledger %s: %w", path, classify(err))
 	}
+	// Whoever held a task was an earlier life: a file has one owner at a time.
+	if _, err := writes.ExecContext(ctx, `UPDATE task SET lease_ns = 0 WHERE lease_ns <> 0`); err != nil {
+		reads.Close()
+		writes.Close()
+		return nil, fmt.Errorf("open ledger %s: take up tasks: %w", path, classify(err))
+	}
 	go l.writer()
 	return l, nil
 }

@@ -46,6 +46,12 @@ func TestReopen(t *testing.T) {
 	if err := l.Runs().Create(ctx, r, []ledger.Attempt{a}); err != nil {
 		t.Fatal(err)
 	}
+	if err := l.Tasks().Add(ctx, ledger.NewTask{Kind: "k", Key: "held"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := l.Tasks().Claim(ctx, []string{"k"}, time.Hour); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
 	last, _ := l.Events().Last(ctx)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -59,6 +65,9 @@ func TestReopen(t *testing.T) {
 	l = open(t, path, time.Now)
 	if got, err := l.Runs().Get(ctx, "r1"); err != nil || got.State != ledger.RunOpen {
 		t.Errorf("after reopening: %+v, %v", got, err)
+	}
+	if k, ok, err := l.Tasks().Claim(ctx, []string{"k"}, time.Hour); !ok || err != nil || k.Tries != 1 {
+		t.Errorf("the task that an earlier life held: %+v, %v, %v", k, ok, err)
 	}
 	if got, _ := l.Events().Last(ctx); got != last || last == 0 {
 		t.Errorf("last event is %d, was %d", got, last)
