@@ -144,7 +144,7 @@ func withFix(_ huma.Context, _ string, v any) (any, error) {
 	p := &Problem{Title: m.Title, Status: m.Status, Detail: m.Detail, Errors: m.Errors}
 	for _, e := range p.Errors {
 		if s, ok := e.Value.(string); ok && len(s) > 200 {
-			e.Value = s[:strings.LastIndexFunc(s[:200], func(r rune) bool { return r != '\uFFFD' })] + "…" // never a whole suite
+			e.Value = strings.ToValidUTF8(s[:200], "") + "…" // never a whole suite
 		} else if !ok {
 			e.Value = nil
 		}
