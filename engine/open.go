@@ -84,11 +84,11 @@ func (e *Engine) openTokenizer(dir string, vocabSize int) error {
 		e.tokenizerErr = fmt.Errorf("this engine takes token ids only: %w", err)
 		return nil
 	default:
-		return err
+		return fmt.Errorf("%w: %w", model.ErrInvalid, err)
 	}
 	e.tokenizer = t
 	if err := t.Verify(vocabSize); err != nil {
-		return fmt.Errorf("open model %s: %w", dir, err)
+		return fmt.Errorf("open model %s: %w: %w", dir, model.ErrInvalid, err)
 	}
 	if len(e.eos) == 0 {
 		e.eos = t.Config().EOS

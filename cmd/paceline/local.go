@@ -26,16 +26,19 @@ type local struct {
 	ledger ledger.Ledger
 	bus    bus.Bus
 	core   *core.Core
-	stops  []func() // in order of starting
+	trends series.Reader // InfluxDB; nil: the ledger's own tables
+	stops  []func()      // in order of starting
 }
 
 // localOptions say how the fleet of one is made.
 type localOptions struct {
-	data   string // folder; empty: the user's own
-	owner  datadir.Owner
-	nats   bool // an embedded NATS server in place of the local bus
-	series series.Writer
-	log    *slog.Logger
+	data  string // folder; empty: the user's own
+	owner datadir.Owner
+	nats  bool   // an embedded NATS server in place of the local bus
+	page  string // address of a run's page without its id; empty: there is none
+	log   *slog.Logger
+
+	seriesURL string // InfluxDB for trends; empty: none
 }
 
 // openLocal takes the data folder and starts coordinator and agent. Close it.
@@ -67,7 +70,14 @@ func openLocal(ctx context.Context, o localOptions) (_ *local, err error) {
 		}
 	}
 	l.onClose(func() { _ = l.bus.Close() })
-	l.core, err = core.New(core.Config{Ledger: l.ledger, Bus: l.bus, Now: time.Now, Rand: rand.Reader, Log: o.log, Series: o.series})
+	config := core.Config{Ledger: l.ledger, Bus: l.bus, Now: time.Now, Rand: rand.Reader, Log: o.log}
+	if o.page != "" {
+		config.Page = func(run string) string { return o.page + run }
+	}
+	if config.Series, err = l.openSeries(ctx, o.seriesURL); err != nil {
+		return nil, err
+	}
+	l.core, err = core.New(config)
 	if err != nil {
 		return nil, fail(exitMachine, "%w", err)
 	}

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/paceline/paceline/bench/result"
-	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/dashboard/report"
 	"github.com/paceline/paceline/judge/format"
 )
@@ -72,32 +71,31 @@ func (o *outputFlags) display(cmd *cobra.Command) *display {
 	return newDisplay(w, false, 0)
 }
 
+// logger is silent unless asked: what matters to the person who waits is in the
+// verdict.
 func (o *outputFlags) logger(cmd *cobra.Command) *slog.Logger {
 	if !o.verbose {
-		return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelError}))
+		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // finish shows a decided run and writes what was asked for. Its error carries the
 // verdict's exit code.
-func (o *outputFlags) finish(cmd *cobra.Command, l *local, run ledger.Run, pageURL string) error {
-	rep, err := l.core.Report(cmd.Context(), run.ID)
+func (o *outputFlags) finish(cmd *cobra.Command, e evidence, run string, exit int) error {
+	rep, err := e.Report(cmd.Context(), run)
 	if err != nil {
 		return fail(exitMachine, "read the verdict: %w", err)
 	}
-	if pageURL != "" {
-		rep.PageURL = pageURL + "/runs/" + run.ID
-	}
 	w := cmd.OutOrStdout()
-	if err := format.Write(w, o.format, rep, colour(w)); err != nil {
+	if err := format.Write(w, o.format, &rep, format.Options{Colour: colour(w), All: o.verbose}); err != nil {
 		return fail(exitMachine, "show the verdict: %w", err)
 	}
-	if err := o.files(cmd.Context(), l, rep); err != nil {
+	if err := o.files(cmd.Context(), e, rep); err != nil {
 		return err
 	}
-	if run.Exit != exitOK {
-		return &exitError{code: run.Exit}
+	if exit != exitOK {
+		return &exitError{code: exit}
 	}
 	return nil
 }
@@ -106,16 +104,16 @@ func (o *outputFlags) finish(cmd *cobra.Command, l *local, run ledger.Run, pageU
 const maxReportSamples = 5000
 
 // files writes the report and the result.
-func (o *outputFlags) files(ctx context.Context, l *local, rep format.Report) error {
+func (o *outputFlags) files(ctx context.Context, e evidence, rep format.Report) error {
 	if o.report == "" && o.out == "" {
 		return nil
 	}
-	doc, err := l.core.Document(ctx, rep.RunID)
+	doc, err := e.Document(ctx, rep.RunID)
 	if err != nil {
 		return fail(exitMachine, "read the result: %w", err)
 	}
 	var samples []result.Sample
-	err = l.core.Samples(ctx, rep.RunID, func(s result.Sample) error {
+	err = e.Samples(ctx, rep.RunID, func(s result.Sample) error {
 		samples = append(samples, s)
 		return nil
 	})

@@ -60,6 +60,9 @@ func (f *runFlags) request(suite string) (core.SubmitRequest, error) {
 	if f.baseRef != "" {
 		q.Lane = result.LaneCandidate
 	}
+	if err := checkFaults(f.faults); err != nil {
+		return q, err
+	}
 	if f.model != "" {
 		dir, err := filepath.Abs(f.model)
 		if err != nil {
@@ -157,7 +160,7 @@ ends with the verdict's exit code.
 			if err != nil {
 				return err
 			}
-			return out.finish(cmd, l, run, "")
+			return out.finish(cmd, l.core, run.ID, run.Exit)
 		},
 	}
 	f.add(cmd)
@@ -196,6 +199,9 @@ func (l *local) measure(ctx context.Context, q core.SubmitRequest, d *display) (
 	}
 	if err != nil {
 		return run, fail(exitMachine, "%w", err)
+	}
+	if done.State == ledger.RunCancelled {
+		return done, fail(exitCancelled, "run %s was cancelled: %s", run.ID, done.Reason)
 	}
 	return done, nil
 }
