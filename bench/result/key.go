@@ -9,7 +9,7 @@ import (
 )
 
 // Key is everything that makes two values comparable: if one field differs, they
-// are different series. What DESIGN calls attributes (build, commit, host, kernel,
+// are different series. Attributes (build, commit, host, kernel,
 // thresholds, trial counts, suite name) is never in it.
 type Key struct {
 	Cell       string    `json:"cell"` // digest of request, data, load, warm-up, window

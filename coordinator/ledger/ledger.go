@@ -1,6 +1,6 @@
 // Package ledger is the truth of a coordinator: runs, attempts, batches, rounds,
 // baselines, tasks, events and the audit log, as interfaces by noun with the states
-// that DESIGN §8 names.
+// they go through.
 //
 // Every method that writes is one transaction: it checks the state it starts from
 // (compare-and-set), writes, and puts the tasks and events that follow from it into

@@ -116,7 +116,7 @@ func (e *RetryError) Error() string { return fmt.Sprintf("%v (it asks for %s)", 
 // Unwrap gives the error behind it, which wraps ErrUnavailable.
 func (e *RetryError) Unwrap() error { return e.Err }
 
-// levelOf is how many values make a level (DESIGN §6).
+// levelOf is how many values make a level.
 const levelOf = 10
 
 // Summarise makes the summary of points of one series, oldest first and not empty.

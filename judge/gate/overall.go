@@ -53,7 +53,7 @@ type cause struct {
 	found []string
 }
 
-// Overall gives a run's verdict: the first line of DESIGN's table that applies.
+// Overall gives a run's verdict: the first row of the table of exit codes (README.md) that applies.
 // series are the verdicts of all gated series; names is parallel and says which.
 func Overall(series []Verdict, names []string, problems []Problem, o Options) Run {
 	by := map[Kind][]string{}

@@ -238,7 +238,7 @@ func (s runs) Decide(ctx context.Context, j ledger.Judgement, join ledger.Join, 
 	})
 }
 
-// exitCancelled is the exit code of a cancelled run (DESIGN §6).
+// exitCancelled is the exit code of a cancelled run.
 const exitCancelled = 5
 
 // Cancel implements ledger.Runs.

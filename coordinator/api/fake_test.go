@@ -1,0 +1,90 @@
+package api
+
+import (
+	"context"
+	"net/http/httptest"
+	"time"
+
+	"github.com/paceline/paceline/bench/result"
+	"github.com/paceline/paceline/coordinator/core"
+	"github.com/paceline/paceline/coordinator/ledger"
+	"github.com/paceline/paceline/internal/wire"
+	"github.com/paceline/paceline/judge/format"
+	"github.com/paceline/paceline/suites/spec"
+)
+
+var ledgerAll = ledger.RunFilter{}
+
+func newRecorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
+
+// broken is a coordinator and ledger whose every call gives err; without one it
+// takes every suite that can be parsed.
+type broken struct{ err error }
+
+func (b broken) Submit(_ context.Context, q core.SubmitRequest) (ledger.Run, error) {
+	if b.err != nil {
+		return ledger.Run{}, b.err
+	}
+	s, err := spec.Parse("suite", []byte(q.Suite))
+	if err != nil {
+		return ledger.Run{}, joined{core.ErrRequest, err}
+	}
+	return ledger.Run{Run: result.Run{ID: "a", Suite: s.Name}}, nil
+}
+
+// joined is an error of two.
+type joined []error
+
+func (j joined) Error() string   { return j[0].Error() }
+func (j joined) Unwrap() []error { return j }
+
+func (b broken) Cancel(context.Context, string, string) (ledger.Run, error) {
+	return ledger.Run{}, b.err
+}
+
+func (b broken) Report(context.Context, string) (format.Report, error) {
+	return format.Report{}, b.err
+}
+
+func (b broken) Document(context.Context, string) (result.Document, error) {
+	return result.Document{}, b.err
+}
+
+func (b broken) Samples(_ context.Context, _ string, f func(result.Sample) error) error {
+	for range 5000 {
+		if err := f(result.Sample{Round: 1}); err != nil {
+			return err
+		}
+	}
+	return b.err
+}
+
+func (b broken) Follow(context.Context, int64, string, func(ledger.Event) error) error { return b.err }
+func (b broken) Live(string, func(wire.Progress)) (func(), error)                      { return func() {}, b.err }
+func (b broken) Get(_ context.Context, id string) (ledger.Run, error) {
+	return ledger.Run{Run: result.Run{ID: id}}, nil
+}
+func (b broken) List(context.Context, ledger.RunFilter) ([]ledger.Run, error) { return nil, b.err }
+func (b broken) OfRun(context.Context, string) ([]ledger.Attempt, error)      { return nil, b.err }
+func (b broken) Last(context.Context) (int64, error)                          { return 0, b.err }
+func (b broken) Values(context.Context, ledger.ValueFilter) ([]ledger.Value, error) {
+	return nil, b.err
+}
+func (b broken) Series(context.Context, ledger.SeriesFilter) ([]ledger.Series, error) {
+	return nil, b.err
+}
+func (b broken) OneSeries(context.Context, string) (ledger.Series, error) {
+	return ledger.Series{}, b.err
+}
+
+// agents are the broken ledger's.
+type agents struct{ broken }
+
+func (a agents) List(context.Context) ([]ledger.Agent, error) { return nil, a.err }
+
+func brokenDeps(err error) Deps {
+	b := broken{err}
+	return Deps{Core: b, Runs: b, Attempts: b, Series: b, Agents: agents{b}, Events: b, Now: time.Now}
+}
+
+func fuzzDeps() Deps { return brokenDeps(nil) }
