@@ -10,7 +10,7 @@ import (
 
 // Key is everything that makes two values comparable: if one field differs, they
 // are different series. Attributes (build, commit, host, kernel,
-// thresholds, trial counts, suite name) is never in it.
+// thresholds, trial counts, suite name) are never in it.
 type Key struct {
 	Cell       string    `json:"cell"` // digest of request, data, load, warm-up, window
 	Model      string    `json:"model_digest"`
