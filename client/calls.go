@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -15,10 +16,15 @@ import (
 	"github.com/paceline/paceline/judge/format"
 )
 
-// Health asks whether the coordinator can work. One that can't gives both: Health with
-// Ready false where it answered so, and an error.
+// Health asks whether the coordinator can work. One that answers that it can't is no
+// error: Ready is false, and Ledger says why.
 func (c *Client) Health(ctx context.Context) (Health, error) {
-	return call[Health](ctx, c, http.MethodGet, "/health", nil, nil)
+	h, err := call[Health](ctx, c, http.MethodGet, "/health", nil, nil)
+	var e *Error
+	if errors.As(err, &e) && e.Status == http.StatusServiceUnavailable && json.Unmarshal(e.body, &h) == nil && h.API > 0 {
+		return h, nil
+	}
+	return h, err
 }
 
 // Submit asks for a run. It is sent once: after ErrUnreachable, look at Runs before

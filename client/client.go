@@ -83,6 +83,8 @@ type Error struct {
 	Detail string        `json:"detail"`
 	Errors []ErrorDetail `json:"errors,omitempty"` // everything that is wrong with the request
 	Fix    string        `json:"fix,omitempty"`    // what to do next
+
+	body []byte // the answer as it came
 }
 
 // ErrorDetail is one mistake of a request.
@@ -194,7 +196,7 @@ func refusal(resp *http.Response) *Error {
 	if err != nil || json.Unmarshal(b, e) != nil || e.Detail == "" && e.Title == "" {
 		e = &Error{Detail: fmt.Sprintf("%s from %s", resp.Status, resp.Request.URL.Redacted()), Fix: "is that the address of a Paceline coordinator?"}
 	}
-	e.Status = resp.StatusCode
+	e.Status, e.body = resp.StatusCode, b
 	if e.Title == "" {
 		e.Title = http.StatusText(resp.StatusCode)
 	}

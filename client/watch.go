@@ -125,7 +125,7 @@ type watcher struct {
 	onChange   func(Change) error
 	onProgress func(wire.Progress)
 
-	heard  bool  // an event came by this stream
+	heard  bool  // something came by this stream
 	failed error // of a callback
 }
 
@@ -147,7 +147,7 @@ func (w *watcher) read(ctx context.Context) error {
 	defer resp.Body.Close()
 	silent := time.AfterFunc(w.opts.Silence, func() { cancel(fmt.Errorf("nothing came for %s", w.opts.Silence)) })
 	defer silent.Stop()
-	err = events(resp.Body, func() { silent.Reset(w.opts.Silence) }, w.take)
+	err = events(resp.Body, func() { w.heard = true; silent.Reset(w.opts.Silence) }, w.take)
 	if w.failed == nil && err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
@@ -166,7 +166,6 @@ func (w *watcher) take(name, data string) error {
 			w.failed = fmt.Errorf("read a change: %w: is that a coordinator of a matching version?", err)
 			return w.failed
 		}
-		w.heard = true
 		if w.onChange != nil {
 			if err := w.onChange(e); err != nil {
 				w.failed = err
@@ -177,7 +176,6 @@ func (w *watcher) take(name, data string) error {
 	case "progress":
 		var p wire.Progress
 		if err := json.Unmarshal([]byte(data), &p); err == nil && w.onProgress != nil { // a pity, but no more
-			w.heard = true
 			w.onProgress(p)
 		}
 	}

@@ -24,9 +24,9 @@ const (
 	eventProgress = "progress"
 )
 
-// position is where a stream begins. A browser that reconnects sends the header by
+// Position is where a stream begins. A browser that reconnects sends the header by
 // itself, so that holds before the query.
-type position struct {
+type Position struct {
 	LastEventID int64 `header:"Last-Event-ID" minimum:"0" doc:"Events after it; stronger than after"`
 	After       int64 `query:"after" minimum:"-1" default:"-1" doc:"Events after it; -1: a run's from the first, all runs' from now"`
 }
@@ -39,23 +39,23 @@ func (a *api) events(h huma.API) {
 
 	op := get("/runs/{id}/events", "watch-run", "events", "Watch a run", "Changes and progress of one run. The stream stays open after the run is decided.", http.StatusNotFound)
 	huma.Register(h, streamed(op, "text/event-stream", what), func(ctx context.Context, in *struct {
-		runID
-		position
+		RunID
+		Position
 	}) (*huma.StreamResponse, error) {
 		if _, err := a.Runs.Get(ctx, in.ID); err != nil {
 			return nil, a.fail("watch run "+in.ID, err)
 		}
-		return a.stream(ctx, in.ID, in.position)
+		return a.stream(ctx, in.ID, in.Position)
 	})
 	op = get("/events", "watch-all", "events", "Watch everything", "Changes of every run; no progress.")
-	huma.Register(h, streamed(op, "text/event-stream", what), func(ctx context.Context, in *position) (*huma.StreamResponse, error) {
+	huma.Register(h, streamed(op, "text/event-stream", what), func(ctx context.Context, in *Position) (*huma.StreamResponse, error) {
 		return a.stream(ctx, "", *in)
 	})
 }
 
 // from is the cursor that a stream begins after. One that the ledger hasn't reached
 // is another ledger's: then everything is new.
-func (p position) from(run string, last int64) int64 {
+func (p Position) from(run string, last int64) int64 {
 	after := p.After
 	if p.LastEventID > 0 {
 		after = p.LastEventID
@@ -72,7 +72,7 @@ func (p position) from(run string, last int64) int64 {
 }
 
 // stream sends events until the reader goes or the server stops.
-func (a *api) stream(ctx context.Context, run string, p position) (*huma.StreamResponse, error) {
+func (a *api) stream(ctx context.Context, run string, p Position) (*huma.StreamResponse, error) {
 	last, err := a.Events.Last(ctx)
 	if err != nil {
 		return nil, a.fail("watch", err)

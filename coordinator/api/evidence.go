@@ -20,7 +20,7 @@ const writeWait = 30 * time.Second
 // evidence has what stands behind a verdict: the report, the result file, samples.
 func (a *api) evidence(h huma.API) {
 	huma.Register(h, get("/runs/{id}/report", "get-report", "evidence", "Read a run's report", "The verdict with every step of it. While the run isn't decided, what stands so far.",
-		http.StatusNotFound), func(ctx context.Context, in *runID) (*body[format.Report], error) {
+		http.StatusNotFound), func(ctx context.Context, in *RunID) (*body[format.Report], error) {
 		rep, err := a.Core.Report(ctx, in.ID)
 		if err != nil {
 			return nil, a.fail("read the report of run "+in.ID, err)
@@ -28,7 +28,7 @@ func (a *api) evidence(h huma.API) {
 		return &body[format.Report]{rep}, nil
 	})
 	huma.Register(h, get("/runs/{id}/result", "get-result", "evidence", "Read a run's result file", "Everything but the samples, in the versioned format of result files.",
-		http.StatusNotFound), func(ctx context.Context, in *runID) (*body[result.Document], error) {
+		http.StatusNotFound), func(ctx context.Context, in *RunID) (*body[result.Document], error) {
 		doc, err := a.Core.Document(ctx, in.ID)
 		if err != nil {
 			return nil, a.fail("read the result of run "+in.ID, err)
@@ -37,7 +37,7 @@ func (a *api) evidence(h huma.API) {
 		return &body[result.Document]{doc}, nil
 	})
 	op := get("/runs/{id}/samples", "get-samples", "evidence", "Read a run's samples", "Every request as far as it is delivered, one JSON object a line. A stream that breaks off is not whole.", http.StatusNotFound)
-	huma.Register(h, streamed(op, "application/jsonl", "Samples, JSON Lines"), func(ctx context.Context, in *runID) (*huma.StreamResponse, error) {
+	huma.Register(h, streamed(op, "application/jsonl", "Samples, JSON Lines"), func(ctx context.Context, in *RunID) (*huma.StreamResponse, error) {
 		if _, err := a.Runs.Get(ctx, in.ID); err != nil {
 			return nil, a.fail("read the samples of run "+in.ID, err)
 		}

@@ -123,13 +123,15 @@ func causes(err error) []*huma.ErrorDetail {
 			}
 			return
 		case interface{ Unwrap() error }:
+			inner := u.Unwrap()
 			var ps spec.Problems
-			if errors.As(err, &ps) || errors.Is(err, core.ErrRequest) {
-				walk(u.Unwrap())
+			if inner != core.ErrRequest && (errors.As(inner, &ps) || errors.Is(inner, core.ErrRequest)) {
+				walk(inner)
 				return
 			}
 		}
-		out = append(out, &huma.ErrorDetail{Message: err.Error(), Location: "body"})
+		message := strings.TrimPrefix(err.Error(), core.ErrRequest.Error()+": ")
+		out = append(out, &huma.ErrorDetail{Message: message, Location: "body"})
 	}
 	walk(err)
 	return out

@@ -94,8 +94,9 @@ type Cancellation struct {
 	Reason string `json:"reason,omitempty" maxLength:"500" doc:"Shown beside the run"`
 }
 
-// runID is the path's run.
-type runID struct {
+// RunID is the path's run. It is exported because parameters are found in exported
+// fields only, also where it is embedded.
+type RunID struct {
 	ID string `path:"id" pattern:"^[A-Za-z0-9-]+$" maxLength:"64" doc:"The run's id"`
 }
 
@@ -149,7 +150,7 @@ func (a *api) runs(h huma.API) {
 		return &body[RunList]{out}, nil
 	})
 
-	huma.Register(h, get("/runs/{id}", "get-run", "runs", "Read a run", "With its attempts.", http.StatusNotFound), func(ctx context.Context, in *runID) (*body[Run], error) {
+	huma.Register(h, get("/runs/{id}", "get-run", "runs", "Read a run", "With its attempts.", http.StatusNotFound), func(ctx context.Context, in *RunID) (*body[Run], error) {
 		return a.run(ctx, in.ID)
 	})
 
@@ -157,7 +158,7 @@ func (a *api) runs(h huma.API) {
 		http.StatusNotFound, http.StatusConflict, http.StatusUnsupportedMediaType)
 	op.MaxBodyBytes = 64 << 10
 	huma.Register(h, op, func(ctx context.Context, in *struct {
-		runID
+		RunID
 		Body Cancellation
 	}) (*body[Run], error) {
 		reason := in.Body.Reason
