@@ -56,7 +56,10 @@
     }
     return box.childNodes.length ? box : "";
   }
-  function drawAll() { document.querySelectorAll("[data-option]").forEach(draw); }
+  function drawAll() {
+    charts.forEach((chart, el) => { if (!el.isConnected) { chart.dispose(); charts.delete(el); } });
+    document.querySelectorAll("[data-option]").forEach(draw);
+  }
   addEventListener("resize", () => charts.forEach((c) => c.resize()));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   drawAll();
@@ -90,6 +93,8 @@
   if (live && window.EventSource) {
     const events = new EventSource(live.dataset.live);
     let reading = false, again = false;
+    const shown = new Map(); // what the server gave of each part: opening a fold is no change
+    document.querySelectorAll("[data-part]").forEach((part) => shown.set(part.dataset.part, part.innerHTML));
     const reread = async () => {
       if (reading) { again = true; return; }
       reading = true;
@@ -99,10 +104,18 @@
           const fresh = new DOMParser().parseFromString(await res.text(), "text/html");
           document.querySelectorAll("[data-part]").forEach((old) => {
             const now = fresh.querySelector(`[data-part="${old.dataset.part}"]`);
-            if (now && now.innerHTML !== old.innerHTML) old.innerHTML = now.innerHTML;
+            if (!now || now.innerHTML === shown.get(old.dataset.part)) return;
+            const folds = new Map([...old.querySelectorAll("details[data-key]")].map((d) => [d.dataset.key, d.open]));
+            shown.set(old.dataset.part, now.innerHTML);
+            old.innerHTML = now.innerHTML;
+            old.querySelectorAll("details[data-key]").forEach((d) => { if (folds.has(d.dataset.key)) d.open = folds.get(d.dataset.key); });
           });
           drawAll();
-          if (fresh.querySelector("[data-ended]")) events.close();
+          if (fresh.querySelector("[data-ended]")) {
+            events.close();
+            const box = document.getElementById("progress");
+            if (box) box.hidden = true;
+          }
         }
       } finally {
         reading = false;
@@ -117,7 +130,7 @@
       const rate = p.rate > 0 ? ` · ${p.rate.toPrecision(4)} tok/s` : "";
       const left = p.left_sec > 0 ? ` · ${Math.ceil(p.left_sec)} s left` : "";
       box.querySelector(".what").textContent = `round ${p.round} of ${p.rounds} · ${p.workload || "machine"} · ${p.phase}${rate}${left}`;
-      box.querySelector(".bar span").style.width = `${Math.round(100 * p.done)}%`;
+      box.querySelector("progress").value = p.done;
     });
   }
 })();
