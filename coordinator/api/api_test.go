@@ -134,8 +134,10 @@ func TestRoutesRefuse(t *testing.T) {
 		{"unknown suite", "POST", "/api/v1/runs", `{"suite_name":"cii"}`, 400, []string{`no suite is named \"cii\"`, "throughput"}},
 		{"everything wrong", "POST", "/api/v1/runs", `{"suite_name":"ci","rounds":1000,"lane":"fast","colour":"red"}`, 422, []string{"body.rounds", "body.lane", "body.colour", "/api/docs"}},
 		{"request wrong twice", "POST", "/api/v1/runs", `{"suite_name":"ci","lane":"candidate","branch":"a\nb"}`, 400, []string{"base_ref", "control characters"}},
-		{"suite wrong twice", "POST", "/api/v1/runs", `{"suite":` + quote(strings.NewReplacer("output_rate", "output_rat", "count: 2", "count: -7").Replace(suiteText)) + `}`, 400,
-			[]string{`did you mean \"output_rate\"`, "suite:10:", "suite:12:"}},
+		{
+			"suite wrong twice", "POST", "/api/v1/runs", `{"suite":` + quote(strings.NewReplacer("output_rate", "output_rat", "count: 2", "count: -7").Replace(suiteText)) + `}`, 400,
+			[]string{`did you mean \"output_rate\"`, "suite:10:", "suite:12:"},
+		},
 		{"too large", "POST", "/api/v1/runs", `{"suite":"` + strings.Repeat("x", maxBodyBytes) + `"}`, 413, []string{"over the limit"}},
 		{"filter misspelt", "GET", "/api/v1/runs?brunch=main", "", 422, []string{"brunch"}},
 		{"filter wrong", "GET", "/api/v1/runs?lane=fast&limit=0&state=gone", "", 422, []string{"query.lane", "query.limit", "query.state"}},

@@ -41,7 +41,8 @@ func (a *api) events(h huma.API) {
 	huma.Register(h, streamed(op, "text/event-stream", what), func(ctx context.Context, in *struct {
 		RunID
 		Position
-	}) (*huma.StreamResponse, error) {
+	},
+	) (*huma.StreamResponse, error) {
 		if _, err := a.Runs.Get(ctx, in.ID); err != nil {
 			return nil, a.fail("watch run "+in.ID, err)
 		}

@@ -70,9 +70,11 @@ func (b broken) Last(context.Context) (int64, error)                          { 
 func (b broken) Values(context.Context, ledger.ValueFilter) ([]ledger.Value, error) {
 	return nil, b.err
 }
+
 func (b broken) Series(context.Context, ledger.SeriesFilter) ([]ledger.Series, error) {
 	return nil, b.err
 }
+
 func (b broken) OneSeries(context.Context, string) (ledger.Series, error) {
 	return ledger.Series{}, b.err
 }

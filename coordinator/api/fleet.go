@@ -88,7 +88,8 @@ func (a *api) fleet(h huma.API) {
 	})
 	huma.Register(h, get("/suites/{name}", "get-suite", "suites", "Read a suite", "With its text.", http.StatusNotFound), func(_ context.Context, in *struct {
 		Name string `path:"name" maxLength:"100"`
-	}) (*body[Suite], error) {
+	},
+	) (*body[Suite], error) {
 		src, ok := suites.Source(in.Name)
 		if !ok {
 			return nil, newProblem(http.StatusNotFound, fmt.Sprintf("no suite is named %q", in.Name), "shipped are "+strings.Join(suites.Names(), ", "))

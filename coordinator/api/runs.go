@@ -160,7 +160,8 @@ func (a *api) runs(h huma.API) {
 	huma.Register(h, op, func(ctx context.Context, in *struct {
 		RunID
 		Body Cancellation
-	}) (*body[Run], error) {
+	},
+	) (*body[Run], error) {
 		reason := in.Body.Reason
 		if reason == "" {
 			reason = "asked for by " + submitter

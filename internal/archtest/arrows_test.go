@@ -60,6 +60,10 @@ func arrows() []rule {
 			from: []string{"judge"}, to: []string{"coordinator", "client", "internal/bus", "internal/wire", "internal/proc", "modernc.org/sqlite"},
 			why: "judging is pure: no clock, no SQL, no network",
 		},
+		{
+			from: []string{"client"}, to: []string{"coordinator", "agent", "internal/bus", "modernc.org/sqlite"},
+			why: "a user's program that imports the client must not get a server with it",
+		},
 	}
 }
 
@@ -162,13 +166,14 @@ func TestArrowsReportPlantedViolations(t *testing.T) {
 		{"engine/cpu > engine"},
 		{"bench/harness > engine"},
 		{"judge/gate > internal/bus"},
+		{"client > coordinator/ledger"},
 	} {
 		if got := arrows()[i].check(plant(edges...)); len(got) != 1 {
 			t.Errorf("rule %d (%s): planted %v, reported %v", i, arrows()[i].why, edges, got)
 		}
 	}
-	if n := len(arrows()); n != 12 {
-		t.Errorf("%d rules, 12 planted violations: each rule needs one", n)
+	if n := len(arrows()); n != 13 {
+		t.Errorf("%d rules, 13 planted violations: each rule needs one", n)
 	}
 	for _, clean := range []graph{
 		plant("cmd/paceline > dashboard/page"), plant("bench/target/engine > engine"), plant("bench/result > bench/stat", "bench/stat > bench/metric"),
