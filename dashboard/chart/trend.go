@@ -18,12 +18,13 @@ import (
 // Colours are custom properties of the style sheet, looked up when the chart is
 // drawn, so that one option serves light and dark.
 const (
-	colourMain  = "var(--s1)"
-	colourFaint = "var(--dim)"
-	colourBand  = "var(--band)"
-	colourFail  = "var(--fail)"
-	colourNote  = "var(--warn)"
-	colourLine  = "var(--line)"
+	colourMain   = "var(--s1)"
+	colourFaint  = "var(--dim)"
+	colourBand   = "var(--band)"
+	colourOthers = "var(--others)"
+	colourFail   = "var(--fail)"
+	colourNote   = "var(--warn)"
+	colourLine   = "var(--line)"
 )
 
 // Point is a round of a trend.
@@ -115,8 +116,8 @@ func (t Trend) Option() ([]byte, error) {
 	return b, nil
 }
 
-// median is the line: the running median of the last five valid rounds, so that one
-// odd round doesn't bend it.
+// median is the line: the running median of the last three valid rounds, so that one
+// odd round doesn't bend it and a step shows after two.
 func (t Trend) median() []any {
 	out := make([]any, len(t.Points))
 	var last []float64
@@ -126,7 +127,7 @@ func (t Trend) median() []any {
 			continue
 		}
 		last = append(last, p.Value)
-		if len(last) > 5 {
+		if len(last) > 3 {
 			last = last[1:]
 		}
 		out[i] = []float64{float64(i), middle(last)}
@@ -174,14 +175,14 @@ func (t Trend) marks() (*opts.MarkLines, *opts.MarkAreas) {
 			"lineStyle": map[string]any{"color": colour, "type": "dashed"},
 		})
 	}
-	addArea := func(label string, from, to map[string]any, colour string) {
+	addArea := func(label, where string, from, to map[string]any, colour string) {
 		from["name"] = label
-		from["label"] = map[string]any{"color": colourFaint, "position": "insideTopLeft", "formatter": label}
+		from["label"] = map[string]any{"color": colourFaint, "position": where, "formatter": label}
 		from["itemStyle"] = map[string]any{"color": colour}
 		areas = append(areas, []any{from, to})
 	}
 	if b := t.Baseline; b != nil {
-		addArea(b.Label, map[string]any{"yAxis": b.Low}, map[string]any{"yAxis": b.High}, colourBand)
+		addArea(b.Label, "insideTopLeft", map[string]any{"yAxis": b.Low}, map[string]any{"yAxis": b.High}, colourBand)
 	}
 	for _, l := range t.Limits {
 		colour := colourNote
@@ -195,7 +196,7 @@ func (t Trend) marks() (*opts.MarkLines, *opts.MarkAreas) {
 			addLine(b.Label, colourNote, b.Low)
 			continue
 		}
-		addArea(b.Label, map[string]any{"yAxis": b.Low}, map[string]any{"yAxis": b.High}, colourBand)
+		addArea(b.Label, "insideTopRight", map[string]any{"yAxis": b.Low}, map[string]any{"yAxis": b.High}, colourOthers)
 	}
 	for i := 1; i < len(t.Points); i++ {
 		if t.Points[i].Zone != t.Points[i-1].Zone {

@@ -184,7 +184,7 @@ func eachSample(d *result.Document, f func(result.Sample) error) error {
 		n := 16
 		s := result.Sample{Round: 1, Cell: "cell1", Trial: 1 + i%2, Index: i, Admitted: 1e6, PromptTokens: 12, WantTokens: n, Tokens: result.Counts{Engine: &n}, Finish: "length"}
 		for k := range n {
-			s.Events = append(s.Events, int64(1e6)+int64(4e6+1e6*math.Sin(float64(i)))+int64(k)*int64(25e6+2e6*math.Sin(float64(i*k))))
+			s.Events = append(s.Events, int64(1e6)+int64(4e6+1e6*math.Sin(float64(i)))+int64(k)*25e6+int64(2e6*math.Sin(float64(i*k))))
 		}
 		s.End = s.Events[n-1]
 		if err := f(s); err != nil {

@@ -62,13 +62,19 @@ func OfRounds(v, spread float64, rounds, trials int, id metric.ID, spreadIs stri
 	return q
 }
 
-// bare drops the unit of a spread where the figure beside it has the same.
+// bare drops a spread's trailing zeros, and its unit where the figure beside it has the
+// same.
 func bare(spread, figure string) string {
 	s, unit, ok := strings.Cut(spread, " ")
+	if strings.Contains(s, ".") { // a spread has two figures that mean something
+		if t := strings.TrimRight(s, "0"); len(t) >= 3 {
+			s = strings.TrimSuffix(t, ".")
+		}
+	}
 	if _, u, ok2 := strings.Cut(figure, " "); ok && ok2 && u == unit {
 		return s
 	}
-	return spread
+	return strings.TrimSpace(s + " " + unit)
 }
 
 func plural(n int, noun string) string {
