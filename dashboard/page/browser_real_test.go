@@ -174,7 +174,6 @@ func TestRealBrowser(t *testing.T) {
 		{"run", "/runs/slow-2f81", 2, []string{"fail", "exit 1", "29.9 tok/s", "39.1 tok/s"}},
 		{"live", "/runs/live-1", 0, []string{"running"}},
 		{"runs", "/runs", 0, []string{"slow-2f81"}},
-		{"missing", "/runs", 0, []string{"Runs"}},
 	} {
 		for _, size := range []struct {
 			name          string

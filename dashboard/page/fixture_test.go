@@ -109,15 +109,15 @@ func (w *world) must(err error) {
 // fill makes ten base runs around 39.1 tok/s, then a slow one of three rounds.
 func (w *world) fill() {
 	for i := range 10 {
-		w.run(fmt.Sprintf("base-%02d", i+1), gate.NoBaseline, nil, 39.1*(1+0.012*math.Sin(2.4*float64(i))))
+		w.run(fmt.Sprintf("base-%02d", i+1), nil, 39.1*(1+0.012*math.Sin(2.4*float64(i))))
 		w.clock.Advance(3 * time.Hour)
 	}
-	w.run("slow-2f81", gate.Fail, []string{"slow=1.43"}, 29.9, 30.3, 29.5)
+	w.run("slow-2f81", []string{"slow=1.43"}, 29.9, 30.3, 29.5)
 	w.clock.Advance(4 * time.Minute)
 }
 
 // run makes a decided run with a round for each rate.
-func (w *world) run(id string, _ gate.Kind, faults []string, rates ...float64) {
+func (w *world) run(id string, faults []string, rates ...float64) {
 	w.t.Helper()
 	ctx := w.t.Context()
 	r, a := ledgertest.NewRun(id, len(rates))
