@@ -6,8 +6,7 @@ SHELL := /bin/bash
 
 # The native flavour links the tokenizer library, C kernels and NVML; it must start on
 # machines without NVIDIA's libraries, hence the lazy binding.
-TOKENIZERS = $(shell build/tokenizers.sh 2>/dev/null | tail -n 1)
-NATIVE     = CGO_ENABLED=1 CGO_LDFLAGS="-L$$(build/tokenizers.sh | tail -n 1)"
+NATIVE     = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations" CGO_LDFLAGS="-L$$(build/tokenizers.sh)"
 LAZY       = -ldflags '-extldflags=-Wl,-z,lazy'
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STAMP      = -ldflags '-X main.version=$(VERSION) -extldflags=-Wl,-z,lazy'

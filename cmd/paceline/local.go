@@ -23,7 +23,7 @@ import (
 // local is a coordinator and an agent in this process: the fleet of one.
 type local struct {
 	data   *datadir.Dir
-	ledger ledger.Ledger
+	ledger *sqlite.Ledger
 	bus    bus.Bus
 	core   *core.Core
 	trends series.Reader // InfluxDB; nil: the ledger's own tables

@@ -100,9 +100,6 @@ func (o *outputFlags) finish(cmd *cobra.Command, e evidence, run string, exit in
 	return nil
 }
 
-// maxReportSamples bounds what a report carries; the result file has all.
-const maxReportSamples = 5000
-
 // files writes the report and the result.
 func (o *outputFlags) files(ctx context.Context, e evidence, rep format.Report) error {
 	if o.report == "" && o.out == "" {
@@ -126,7 +123,15 @@ func (o *outputFlags) files(ctx context.Context, e evidence, rep format.Report) 
 		}
 	}
 	if o.report != "" {
-		if err := writeReport(o.report, &doc, rep, samples[:min(len(samples), maxReportSamples)]); err != nil {
+		in := report.Input{Document: &doc, Report: &rep, Now: now(), Version: version, Samples: func(f func(result.Sample) error) error {
+			for _, s := range samples {
+				if err := f(s); err != nil {
+					return err
+				}
+			}
+			return nil
+		}}
+		if err := writeReport(o.report, in); err != nil {
 			return fail(exitMachine, "write report %s: %w: the run is stored in the data folder all the same", o.report, err)
 		}
 	}
@@ -134,13 +139,13 @@ func (o *outputFlags) files(ctx context.Context, e evidence, rep format.Report) 
 }
 
 // writeReport writes the page beside path, then puts it in its place.
-func writeReport(path string, doc *result.Document, rep format.Report, samples []result.Sample) error {
+func writeReport(path string, in report.Input) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // gone already where all went well
-	err = report.Render(f, doc, rep, samples)
+	err = report.Render(f, in)
 	if err == nil {
 		err = f.Chmod(0o644)
 	}
