@@ -10,9 +10,6 @@ import (
 	"github.com/paceline/paceline/engine/model/robotstories"
 )
 
-// shippedModel is the model that this program carries.
-const shippedModel = "robot-stories"
-
 // catalogue finds the folder of a model by name: "default" and "robot-stories" are
 // the shipped model, unpacked once below dir (empty: the user's cache folder);
 // a path is that folder, which only a person at this machine can have asked for.

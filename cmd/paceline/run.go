@@ -63,6 +63,9 @@ func (f *runFlags) request(suite string) (core.SubmitRequest, error) {
 	if err := checkFaults(f.faults); err != nil {
 		return q, err
 	}
+	if s, err := suites.Open(suite); err == nil && s.Model == "default" {
+		q.Subject.Model = shippedModel // by its own name, wherever it is shown
+	}
 	if f.model != "" {
 		dir, err := filepath.Abs(f.model)
 		if err != nil {
@@ -102,6 +105,9 @@ func (f *runFlags) repeat(suite string) string {
 	}
 	return strings.Join(args, " ")
 }
+
+// shippedModel is the model that this program carries.
+const shippedModel = "robot-stories"
 
 // suiteSource reads a shipped suite by name or a file by path.
 func suiteSource(nameOrPath string) (source []byte, name string, err error) {

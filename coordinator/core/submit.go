@@ -162,8 +162,16 @@ func (q SubmitRequest) check(s *spec.Suite) error {
 		wrong("inconclusive=%q: want pass or fail", q.Options.Inconclusive)
 	}
 	for _, f := range []struct{ what, s string }{
-		{"project", q.Project}, {"branch", q.Branch}, {"commit", q.Commit}, {"parent", q.Parent}, {"base_ref", q.BaseRef},
-		{"target", q.Subject.Target}, {"build", q.Subject.Build}, {"model", q.Subject.Model}, {"machine", q.Machine}, {"created_by", q.CreatedBy},
+		{"project", q.Project},
+		{"branch", q.Branch},
+		{"commit", q.Commit},
+		{"parent", q.Parent},
+		{"base_ref", q.BaseRef},
+		{"target", q.Subject.Target},
+		{"build", q.Subject.Build},
+		{"model", q.Subject.Model},
+		{"machine", q.Machine},
+		{"created_by", q.CreatedBy},
 	} {
 		if len(f.s) > maxName || !utf8.ValidString(f.s) || strings.ContainsFunc(f.s, func(r rune) bool { return unicode.IsControl(r) || r == '\\' }) {
 			wrong("%s %.40q: want at most %d bytes of UTF-8 without control characters and backslashes", f.what, f.s, maxName)

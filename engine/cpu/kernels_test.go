@@ -355,7 +355,7 @@ func TestSwiGLU(t *testing.T) {
 		for i := range g {
 			g[i] *= 12
 		}
-		copy(g, []float32{0, -0.0, 1e-30, -1e-30, 88, -88, 120, -120, 1000, -1000, -87.3, 87.3, 30, -30, 0.5, -0.5})
+		copy(g, []float32{0, float32(math.Copysign(0, -1)), 1e-30, -1e-30, 88, -88, 120, -120, 1000, -1000, -87.3, 87.3, 30, -30, 0.5, -0.5})
 		y := make([]float32, panels*16)
 		k.swiglu(y, g)
 		for i, got := range y {

@@ -120,8 +120,15 @@ func (s *Store) Write(ctx context.Context, ps []series.Point) error {
 func encode(p series.Point) (*write.Point, error) {
 	tags := map[string]string{}
 	for _, t := range []struct{ k, v string }{
-		{"project", p.Project}, {"suite", p.Suite}, {"workload", p.Workload}, {"metric", p.Metric}, {"target", p.Target},
-		{"gpu", p.GPU}, {"precision", p.Precision}, {"lane", string(p.Lane)}, {"series", p.Series},
+		{"project", p.Project},
+		{"suite", p.Suite},
+		{"workload", p.Workload},
+		{"metric", p.Metric},
+		{"target", p.Target},
+		{"gpu", p.GPU},
+		{"precision", p.Precision},
+		{"lane", string(p.Lane)},
+		{"series", p.Series},
 	} {
 		if err := checkName(t.k, t.v); err != nil {
 			return nil, err
