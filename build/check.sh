@@ -11,7 +11,7 @@ gofumpt=mvdan.cc/gofumpt@v0.9.2
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 lib=$(build/tokenizers.sh | tail -n 1)
-export CGO_LDFLAGS="-L$lib"
+export CGO_LDFLAGS="-L$lib" CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations"
 failed=()
 step() {
 	local name=$1 start=$SECONDS

@@ -149,6 +149,9 @@ func planKV(c model.Config, o Options, elementBytes int64) (kvRoom, error) {
 	r := kvRoom{context: o.MaxContext}
 	if r.context == 0 {
 		r.context = c.MaxPositions
+		if o.ContextHint > 0 {
+			r.context = min(r.context, o.ContextHint)
+		}
 	}
 	need := (r.context + backend.PageTokens - 1) / backend.PageTokens
 	if o.KVBytes == 0 {

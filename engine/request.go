@@ -13,9 +13,14 @@ type Options struct {
 	Compute    string // "f32" (default) or "bf16": activations of matrix products where the backend has a choice
 	ISA        string // forces a kernel set ("avx512", "avx2", "scalar"); empty: the best one
 	Threads    int    // 0: one a core
-	MaxContext int    // positions a sequence may have; 0: the model's own limit, cut to what KVBytes holds
+	MaxContext int    // positions a sequence may have; 0: ContextHint, cut to what KVBytes holds
 	KVBytes    int64  // memory for KV pages; 0: room for one sequence of MaxContext, at least 64 pages
 	Faults     []Fault
+
+	// ContextHint is how many positions the caller's requests are thought to need at
+	// most. Where the model's own limit is less, that holds, which for MaxContext is
+	// an error. 0: the model's limit.
+	ContextHint int
 }
 
 // Fault is a planted defect, for tests of the judge. It is reported in Stats and

@@ -101,9 +101,12 @@ func run(ctx context.Context, o *wire.RoundOrder, self Self, w *writer) (*result
 		Faults: o.Faults, Spawned: o.Spawned,
 	}, harness.Deps{
 		Open: func(ctx context.Context, o harness.Order) (harness.Opened, error) {
-			t, err := targetengine.Open(ctx, engine.Options{ModelDir: o.ModelDir, Faults: faults, MaxContext: longest(cells)})
+			t, err := targetengine.Open(ctx, engine.Options{ModelDir: o.ModelDir, Faults: faults, ContextHint: contextOf(cells)})
 			if err != nil {
 				return harness.Opened{}, err
+			}
+			if err := fits(cells, t.Context()); err != nil {
+				return harness.Opened{}, errors.Join(err, t.Close())
 			}
 			return harness.Opened{Target: t, Tokenizer: t.Tokenizer()}, nil
 		},
@@ -120,23 +123,6 @@ func run(ctx context.Context, o *wire.RoundOrder, self Self, w *writer) (*result
 	}
 	round.Subject.Build, round.Subject.BinaryHash, round.Subject.Revision = self.Version, self.BinaryHash, self.Revision
 	return &round, nil
-}
-
-// contextRoom is how many positions a prompt may have beside what a cell generates,
-// where the suite doesn't say how long its prompts are.
-const contextRoom = 1024
-
-// longest is how many positions the cells may need, so that a long context's KV cache
-// isn't made for short requests; 0 (the model's limit) where the suite can't tell.
-func longest(cells []spec.Cell) int {
-	need := 0
-	for _, c := range cells {
-		if c.Data.Type == "dataset" {
-			return 0
-		}
-		need = max(need, c.Request.MaxTokens+max(c.Data.ISL, contextRoom))
-	}
-	return need
 }
 
 func parseFaults(texts []string) ([]engine.Fault, error) {

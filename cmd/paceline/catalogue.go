@@ -28,7 +28,7 @@ func catalogue(dir string) func(name string) (string, error) {
 			}
 			return path, nil
 		}
-		return "", fmt.Errorf("no model %q: this machine knows %q; or give a folder with --model DIR", name, shippedModel)
+		return "", fmt.Errorf("no model %q: this machine knows %q; or give the model's folder by its path", name, shippedModel)
 	}
 }
 

@@ -77,6 +77,16 @@ func TestRegressionIsCaught(t *testing.T) {
 	}
 }
 
+// TestSlowMachineIsNoRegression: a machine that isn't itself gives exit 3 with its
+// reason, never 1, however slow the subject looks on it.
+func TestSlowMachineIsNoRegression(t *testing.T) {
+	data := t.TempDir()
+	paceline(t, "run", quick(t), "--data", data, "--rounds", "6").expect(t, 0, "NOTHING WAS COMPARED")
+	t.Setenv(machineSpeed, "0.6")
+	o := paceline(t, "run", quick(t), "--data", data, "--fault", "slow=4")
+	o.expect(t, exitMachine, "machine probe cpu.read", "INVALID")
+}
+
 func verdictOn(t *testing.T, rep format.Report, metric string) *gate.Verdict {
 	t.Helper()
 	for _, l := range rep.Lines {

@@ -46,6 +46,9 @@ func Open(ctx context.Context, o engine.Options) (*Target, error) {
 // Tokenizer is the model's own; it lives as long as the target.
 func (t *Target) Tokenizer() target.Tokenizer { return t.tok }
 
+// Context is how many positions a request may take, prompt and answer together.
+func (t *Target) Context() int { return t.eng.Stats().Backend.MaxContext }
+
 // Traits says that the engine computes in this process and takes what it is told.
 func (*Target) Traits() target.Traits {
 	return target.Traits{InProcess: true, HonoursNoCache: true, TakesIDs: true}
