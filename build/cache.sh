@@ -90,3 +90,11 @@ new_scratch() {
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 }
+
+# native_env sets what a native build needs, as the Makefile's NATIVE does: equal
+# flags, so that both share Go's build cache.
+native_env() {
+	local lib
+	lib=$("$here/tokenizers.sh" | tail -n 1)
+	export CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations" CGO_LDFLAGS="-L$lib"
+}

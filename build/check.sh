@@ -4,14 +4,14 @@
 # those that failed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
+here=$PWD/build
 . build/cache.sh
 
 # Versions of the tools, run as modules of their own so that they stay out of ours.
 gofumpt=mvdan.cc/gofumpt@v0.9.2
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-lib=$(build/tokenizers.sh | tail -n 1)
-export CGO_LDFLAGS="-L$lib" CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations"
+native_env
 failed=()
 step() {
 	local name=$1 start=$SECONDS

@@ -2,8 +2,9 @@
 # make fuzz: each fuzz target of the project for FUZZTIME (10s), one after another.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-lib=$(build/tokenizers.sh | tail -n 1)
-export CGO_ENABLED=1 CGO_LDFLAGS="-L$lib"
+here=$PWD/build
+. build/cache.sh
+native_env
 n=0
 while IFS=: read -r file name; do
 	echo "fuzz: $name in $(dirname "$file")"
