@@ -24,6 +24,7 @@ func modules() []outside {
 		{"github.com/NVIDIA/go-nvml", []string{"bench/probe/nvml"}, "NVIDIA's own binding of its management library"},
 		{"github.com/nats-io/nats-server/v2", []string{"internal/bus"}, "the embedded message server"},
 		{"github.com/nats-io/nats.go", []string{"internal/bus"}, "its client"},
+		{"github.com/nats-io/nkeys", []string{"internal/bus"}, "the agents' keys, as that server checks them"},
 		{"github.com/klauspost/compress", []string{"internal/wire", "coordinator/ledger/sqlite"}, "zstd of batches and of stored rounds"},
 		{"github.com/google/go-cmp", []string{"coordinator/ledger/ledgertest", "coordinator/series/seriestest"}, "differences in conformance suites"},
 		{"modernc.org/sqlite", []string{"coordinator/ledger/sqlite"}, "SQLite without cgo"},
