@@ -10,6 +10,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ import (
 
 // Options of a client; the zero value will do.
 type Options struct {
+	Token     string          // an API token; empty: the server has none (paceline up)
+	TLS       *tls.Config     // nil: the system's roots; not used where HTTP is given
 	HTTP      *http.Client    // nil: one of its own. A Timeout would end Watch and Wait
 	UserAgent string          // empty: "paceline"
 	Waiting   func(err error) // told once each time that Watch or Wait begins to wait for a server that doesn't answer
@@ -52,7 +55,7 @@ func New(baseURL string, opts Options) (*Client, error) {
 		opts.HTTP = &http.Client{
 			Transport: &http.Transport{
 				Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, TLSHandshakeTimeout: 10 * time.Second,
-				ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second, ResponseHeaderTimeout: time.Minute,
+				TLSClientConfig: opts.TLS, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second, ResponseHeaderTimeout: time.Minute,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
@@ -163,6 +166,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		req.Header[k] = v
 	}
 	req.Header.Set("User-Agent", c.opts.UserAgent)
+	if c.opts.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.opts.Token)
+	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -186,7 +192,7 @@ func (c *Client) broken(ctx context.Context, err error) error {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
-	return fmt.Errorf("%w at %s: %w: is it running there (paceline up)?", ErrUnreachable, strings.TrimSuffix(c.base, "/api/v1"), err)
+	return fmt.Errorf("%w at %s: %w: is it running there (paceline up, paceline coordinator)?", ErrUnreachable, strings.TrimSuffix(c.base, "/api/v1"), err)
 }
 
 // refusal reads an answer that says no, whoever wrote it.

@@ -189,6 +189,8 @@ type Agent struct {
 	Devices  []string          `json:"devices,omitempty"`
 	Build    string            `json:"build,omitempty"`
 	Local    bool              `json:"local,omitempty"`
+	Caller   bool              `json:"caller,omitempty"` // a command that measures on its own machine
+	Key      string            `json:"public_key,omitempty"`
 	Enrolled time.Time         `json:"enrolled"`
 	LastSeen time.Time         `json:"last_seen,omitzero"`
 }

@@ -1,9 +1,9 @@
 // Package api is the coordinator's HTTP API, version 1: one description of every
 // route gives the handlers, the validation of what comes in, and OpenAPI 3.1.
 //
-// It decides nothing: runs are coordinator/core's, rows coordinator/ledger's, and
-// the pages are dashboard's. Until there are tokens, only the machine itself is
-// served (Guard). The typed client of this API is package client.
+// It decides nothing: runs are coordinator/core's, rows coordinator/ledger's, who may
+// do what is coordinator/access's, and the pages are dashboard's. A server without
+// tokens serves its own machine only (Guard). The typed client of this API is package client.
 package api
 
 import (
@@ -19,6 +19,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/paceline/paceline/bench/result"
+	"github.com/paceline/paceline/coordinator/access"
 	"github.com/paceline/paceline/coordinator/core"
 	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/internal/wire"
@@ -61,9 +62,11 @@ type Series interface {
 	OneSeries(ctx context.Context, digest string) (ledger.Series, error)
 }
 
-// Agents reads agents.
+// Agents reads agents, and lets calling machines go.
 type Agents interface {
+	Get(ctx context.Context, id string) (ledger.Agent, error)
 	List(ctx context.Context) ([]ledger.Agent, error)
+	SetState(ctx context.Context, id string, from []ledger.AgentState, to ledger.AgentState, reason string) error
 }
 
 // Events says how far the log of changes reaches.
@@ -83,6 +86,11 @@ type Deps struct {
 	Version  string       // of the program, shown by health
 	Log      *slog.Logger // nil: discarded
 	Hosts    []string     // names besides the loopback's under which the server may be addressed
+
+	// Doors checks tokens. nil: the server has none and serves its own machine only.
+	Doors *access.Doors
+	// Fleet lets machines in from elsewhere. nil: none can come.
+	Fleet *Fleet
 }
 
 // From takes what the API needs of a coordinator and its ledger.
@@ -105,6 +113,9 @@ func New(d Deps) (http.Handler, error) {
 	}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Doors != nil {
+		return recovered(d.Log, Fence(engine)), nil
 	}
 	return recovered(d.Log, Guard(engine, d.Hosts...)), nil
 }
@@ -133,12 +144,15 @@ func build(d Deps) (*gin.Engine, *huma.OpenAPI, error) {
 		writeProblem(c.Writer, newProblem(http.StatusMethodNotAllowed, fmt.Sprintf("%s has no method %s", c.Request.URL.Path, c.Request.Method), "see "+BasePath+"/docs for the routes"))
 	})
 	h := humagin.New(engine, a.config())
+	h.UseMiddleware(a.enter)
 	a.health(h)
 	a.runs(h)
 	a.evidence(h)
 	a.events(h)
 	a.series(h)
 	a.fleet(h)
+	a.enrolment(h)
+	a.tokens(h)
 	mend(h.OpenAPI())
 	if err := document(engine, h.OpenAPI()); err != nil {
 		return nil, nil, err

@@ -82,6 +82,14 @@ func (b broken) OneSeries(context.Context, string) (ledger.Series, error) {
 // agents are the broken ledger's.
 type agents struct{ broken }
 
+func (a agents) Get(_ context.Context, id string) (ledger.Agent, error) {
+	return ledger.Agent{ID: id, Caller: true}, a.err
+}
+
+func (a agents) SetState(context.Context, string, []ledger.AgentState, ledger.AgentState, string) error {
+	return a.err
+}
+
 func (a agents) List(context.Context) ([]ledger.Agent, error) { return nil, a.err }
 
 func brokenDeps(err error) Deps {

@@ -29,7 +29,7 @@ func (a *api) health(h huma.API) {
 		Status int
 		Body   Health
 	}
-	huma.Register(h, get("/health", "health", "service", "Is the coordinator ready?", "503 with the same body where it is not."), func(ctx context.Context, _ *struct{}) (*answer, error) {
+	huma.Register(h, needs(public, get("/health", "health", "service", "Is the coordinator ready?", "503 with the same body where it is not.")), func(ctx context.Context, _ *struct{}) (*answer, error) {
 		out := &answer{Status: http.StatusOK, Body: Health{Ready: true, Version: a.Version, API: 1, Ledger: "ok", Now: a.Now().UTC()}}
 		cursor, err := a.Events.Last(ctx)
 		if err != nil {

@@ -20,18 +20,9 @@ import (
 // may be addressed, without port. Wrap every handler of the listener with it; twice
 // does no harm.
 func Guard(next http.Handler, hosts ...string) http.Handler {
-	cross := http.NewCrossOriginProtection()
+	next = Fence(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("X-Frame-Options", "DENY")
-		if strings.HasPrefix(r.URL.Path, BasePath+"/") {
-			h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-			h.Set("Cache-Control", "no-store")
-		}
+		secure(w, r)
 		switch {
 		case !loopbackAddr(r.RemoteAddr):
 			writeProblem(w, newProblem(http.StatusForbidden, "this server has no tokens and answers its own machine only",
@@ -39,6 +30,20 @@ func Guard(next http.Handler, hosts ...string) http.Handler {
 		case !loopbackName(r.Host) && !slices.Contains(hosts, hostname(r.Host)):
 			writeProblem(w, newProblem(http.StatusForbidden, fmt.Sprintf("the server doesn't go by the name %.100q", r.Host),
 				"address it as 127.0.0.1 or localhost"))
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// Fence protects a server that has tokens: it takes nothing that changes something
+// from pages of another origin, and forbids to be framed or guessed at. Who may ask
+// is not its business.
+func Fence(next http.Handler) http.Handler {
+	cross := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		secure(w, r)
+		switch {
 		case cross.Check(r) != nil:
 			writeProblem(w, newProblem(http.StatusForbidden, "a page of another origin asked for a change", "ask from the dashboard's own pages, or with the command line"))
 		case !safe(r.Method) && strings.HasPrefix(r.URL.Path, BasePath+"/") && !isJSON(r):
@@ -48,6 +53,23 @@ func Guard(next http.Handler, hosts ...string) http.Handler {
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// secure sets the headers that every answer has.
+func secure(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("X-Frame-Options", "DENY")
+	if strings.HasPrefix(r.URL.Path, BasePath+"/") {
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cache-Control", "no-store")
+	}
+	if r.TLS != nil {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
 }
 
 func safe(method string) bool {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/paceline/paceline/coordinator/access"
 )
 
 // schemaPrefix is where schemas lie in the OpenAPI document.
@@ -23,9 +25,14 @@ func (a *api) config() huma.Config {
 			Info: &huma.Info{
 				Title:       "Paceline",
 				Version:     "1",
-				Description: "Speed of language models, measured and judged. Errors are problem details (RFC 9457) with a `fix`: what to do next. Without tokens the server answers the machine that it runs on only.",
+				Description: "Speed of language models, measured and judged. Errors are problem details (RFC 9457) with a `fix`: what to do next. A coordinator takes tokens (`Authorization: Bearer`); `paceline up` has none and answers the machine that it runs on only.",
 			},
-			Components: &huma.Components{Schemas: huma.NewMapRegistry(schemaPrefix, schemaName)},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry(schemaPrefix, schemaName),
+				SecuritySchemes: map[string]*huma.SecurityScheme{"token": {
+					Type: "http", Scheme: "bearer", Description: "An API token; its scope is read, submit or admin, each with what stands before it.",
+				}},
+			},
 		},
 		Formats:                      map[string]huma.Format{"application/json": json, "json": json},
 		DefaultFormat:                "application/json",
@@ -71,18 +78,37 @@ func mend(o *huma.OpenAPI) {
 	}
 }
 
-// operation describes a route of version 1. Every route may fail as the first
-// three of the statuses do; more are those it may have besides.
-func operation(method, below, id, tag, summary, description string, more ...int) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: method, Path: Prefix + below, Tags: []string{tag}, Summary: summary, Description: description,
-		Errors: append([]int{http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable}, more...),
+// scopeKey is where an operation says which scope it needs.
+const scopeKey = "scope"
+
+// public is the scope of operations that need no token.
+const public access.Scope = ""
+
+// needs is the operation with another scope than it had.
+func needs(scope access.Scope, op huma.Operation) huma.Operation {
+	op.Metadata = map[string]any{scopeKey: scope}
+	op.Security = []map[string][]string{}
+	if scope != public {
+		op.Security = append(op.Security, map[string][]string{"token": {string(scope)}})
 	}
+	return op
 }
 
-// get is an operation that reads.
+// operation describes a route of version 1 that changes something, and so needs the
+// scope submit. Every route may fail as the first statuses do; more are those it may
+// have besides.
+func operation(method, below, id, tag, summary, description string, more ...int) huma.Operation {
+	return needs(access.Submit, huma.Operation{
+		OperationID: id, Method: method, Path: Prefix + below, Tags: []string{tag}, Summary: summary, Description: description,
+		Errors: append([]int{
+			http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable,
+		}, more...),
+	})
+}
+
+// get is an operation that reads, with the scope read.
 func get(below, id, tag, summary, description string, more ...int) huma.Operation {
-	return operation(http.MethodGet, below, id, tag, summary, description, more...)
+	return needs(access.Read, operation(http.MethodGet, below, id, tag, summary, description, more...))
 }
 
 // streamed describes the answer of an operation that writes a stream.

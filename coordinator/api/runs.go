@@ -18,8 +18,8 @@ import (
 // maxBodyBytes bounds a request's body: a suite of the largest size, escaped.
 const maxBodyBytes = 3 << 20
 
-// submitter is who a run was created by, as long as nobody has a token: a name in
-// the body would be a claim that nothing proves.
+// submitter is who a run was created by where nobody has a token: a name in the body
+// would be a claim that nothing proves.
 const submitter = "loopback"
 
 // Submission asks for a run.
@@ -55,7 +55,7 @@ type SubjectAsked struct {
 }
 
 // request is what the core is asked.
-func (s *Submission) request() (core.SubmitRequest, error) {
+func (s *Submission) request(by string) (core.SubmitRequest, error) {
 	text, file := s.Suite, s.SuiteFile
 	switch {
 	case (s.Suite == "") == (s.SuiteName == ""):
@@ -72,7 +72,7 @@ func (s *Submission) request() (core.SubmitRequest, error) {
 		Subject: result.Subject{Target: s.Subject.Target, Build: s.Subject.Build, Model: s.Subject.Model, Flags: s.Subject.Flags},
 		Rounds:  s.Rounds, Project: s.Project, Branch: s.Branch, Commit: s.Commit, Parent: s.Parent, Time: s.Time, BaseRef: s.BaseRef,
 		Lane: result.Lane(s.Lane), Faults: s.Faults, Labels: s.Labels, Machine: s.Machine, QueueFor: time.Duration(s.QueueFor * float64(time.Second)),
-		CreatedBy: submitter, Repeat: s.Repeat, Options: core.Options{RequireBaseline: s.RequireBaseline, Inconclusive: s.Inconclusive},
+		CreatedBy: by, Repeat: s.Repeat, Options: core.Options{RequireBaseline: s.RequireBaseline, Inconclusive: s.Inconclusive},
 	}, nil
 }
 
@@ -107,7 +107,7 @@ func (a *api) runs(h huma.API) {
 		http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusInsufficientStorage)
 	op.DefaultStatus, op.MaxBodyBytes = http.StatusAccepted, maxBodyBytes
 	huma.Register(h, op, func(ctx context.Context, in *struct{ Body Submission }) (*body[Run], error) {
-		q, err := in.Body.request()
+		q, err := in.Body.request(who(ctx))
 		if err != nil {
 			return nil, a.fail("submit a run", err)
 		}

@@ -162,7 +162,7 @@ func (c *Core) retry(ctx context.Context, r *ledger.Run, attempts []ledger.Attem
 		return nil
 	}
 	for _, a := range agents {
-		if a.ID != last.Agent && (a.State == ledger.AgentIdle || a.State == ledger.AgentBusy) {
+		if a.ID != last.Agent && !a.Caller && (a.State == ledger.AgentIdle || a.State == ledger.AgentBusy) {
 			t := c.attemptOf(r, len(attempts)+1, last.FirstRound, last.Rounds)
 			t.Avoid = []string{last.Agent}
 			return []ledger.Attempt{t}
@@ -180,7 +180,7 @@ func (c *Core) next(r *ledger.Run, attempts []ledger.Attempt, rounds []ledger.Ro
 	}
 	if !startBound(r.Subject) {
 		t := c.attemptOf(r, len(attempts)+1, first, n)
-		if len(rounds) > 0 {
+		if len(rounds) > 0 && t.Machine == "" {
 			t.Avoid = c.avoid(rounds[len(rounds)-1].Agent)
 		}
 		return []ledger.Attempt{t}
@@ -205,7 +205,7 @@ func (c *Core) avoid(agent string) []string {
 		return nil
 	}
 	for _, a := range agents {
-		if a.ID != agent && a.State == ledger.AgentIdle {
+		if a.ID != agent && !a.Caller && a.State == ledger.AgentIdle {
 			return []string{agent}
 		}
 	}

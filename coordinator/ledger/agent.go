@@ -20,16 +20,19 @@ const (
 
 // Agent is a machine that measures.
 type Agent struct {
-	ID       string            `json:"id"`
-	Name     string            `json:"name"` // unique
-	State    AgentState        `json:"state"`
-	Reason   string            `json:"reason,omitempty"`
-	Labels   map[string]string `json:"labels,omitempty"`
-	Devices  []string          `json:"devices,omitempty"` // free ones at its last claim
-	Build    string            `json:"build,omitempty"`
-	Local    bool              `json:"local,omitempty"` // the fleet of one: never quarantined by itself
-	Enrolled time.Time         `json:"enrolled"`
-	LastSeen time.Time         `json:"last_seen,omitzero"`
+	ID      string            `json:"id"`
+	Name    string            `json:"name"` // unique
+	State   AgentState        `json:"state"`
+	Reason  string            `json:"reason,omitempty"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	Devices []string          `json:"devices,omitempty"` // free ones at its last claim
+	Build   string            `json:"build,omitempty"`
+	Local   bool              `json:"local,omitempty"` // the fleet of one: never quarantined by itself
+	// Caller is a command that measures on its own machine: it takes only what names it.
+	Caller   bool      `json:"caller,omitempty"`
+	Key      string    `json:"public_key,omitempty"` // by which it connects; empty: in the coordinator's own process
+	Enrolled time.Time `json:"enrolled"`
+	LastSeen time.Time `json:"last_seen,omitzero"`
 }
 
 // Agents keeps agents.

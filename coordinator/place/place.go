@@ -70,6 +70,9 @@ func fits(t *ledger.Attempt, a ledger.Agent, free []string, now time.Time) (devi
 	if t.Machine != "" && t.Machine != a.Name {
 		return nil, "is for machine " + t.Machine
 	}
+	if a.Caller && t.Machine != a.Name {
+		return nil, "is for machines of the fleet, and this is a calling one"
+	}
 	for k, v := range t.Labels {
 		if got, has := a.Labels[k]; !has || got != v {
 			return nil, fmt.Sprintf("wants label %s=%s", k, v)

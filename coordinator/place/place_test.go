@@ -18,6 +18,8 @@ func TestNext(t *testing.T) {
 		a.State, a.Reason = s, reason
 		return a
 	}
+	calling := idle
+	calling.Caller = true
 	cpu := ledger.Attempt{ID: "x", Device: KindCPU, Devices: 1}
 	for _, c := range []struct {
 		name  string
@@ -44,6 +46,8 @@ func TestNext(t *testing.T) {
 		{"now", []ledger.Attempt{{NotBefore: now}}, idle, []string{CPU}, Choice{0, []string{CPU}}, ""},
 		{"avoided", []ledger.Attempt{{Avoid: []string{"a1"}, Created: now}, cpu}, idle, []string{CPU}, Choice{1, []string{CPU}}, ""},
 		{"avoided long enough", []ledger.Attempt{{Avoid: []string{"a1"}, Created: now.Add(-AvoidFor)}}, idle, []string{CPU}, Choice{0, []string{CPU}}, ""},
+		{"a calling machine's own", []ledger.Attempt{{Machine: "beta"}, {}, {Machine: "alpha"}}, calling, []string{CPU}, Choice{2, []string{CPU}}, ""},
+		{"a calling machine serves nobody else", []ledger.Attempt{{}}, calling, []string{CPU}, Choice{Index: -1}, "machines of the fleet"},
 		{"several don't fit", []ledger.Attempt{{ID: "x", Machine: "beta"}, {Machine: "beta"}}, idle, []string{CPU}, Choice{Index: -1}, "attempt x: is for machine beta (and 1 more"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

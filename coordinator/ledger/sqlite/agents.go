@@ -12,13 +12,13 @@ import (
 
 type agents struct{ l *Ledger }
 
-const agentColumns = `id, name, state, reason, labels, devices, build, local, enrolled_ns, seen_ns`
+const agentColumns = `id, name, state, reason, labels, devices, build, local, caller, public_key, enrolled_ns, seen_ns`
 
 func scanAgent(s scanner) (ledger.Agent, error) {
 	var a ledger.Agent
 	var labels, devices string
 	var enrolled, seen int64
-	if err := s.Scan(&a.ID, &a.Name, &a.State, &a.Reason, &labels, &devices, &a.Build, &a.Local, &enrolled, &seen); err != nil {
+	if err := s.Scan(&a.ID, &a.Name, &a.State, &a.Reason, &labels, &devices, &a.Build, &a.Local, &a.Caller, &a.Key, &enrolled, &seen); err != nil {
 		return a, err
 	}
 	if err := json.Unmarshal([]byte(labels), &a.Labels); err != nil {
@@ -46,31 +46,36 @@ func (s agents) Enrol(ctx context.Context, a ledger.Agent) (out ledger.Agent, er
 		if err == nil || !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		if a.ID == "" || a.Name == "" {
-			return fmt.Errorf("an agent needs an id and a name: %w", ledger.ErrInvalid)
-		}
-		labels, err := text(a.Labels)
-		if err != nil {
-			return err
-		}
-		devices, err := text(a.Devices)
-		if err != nil {
-			return err
-		}
-		if _, err := t.exec(`INSERT INTO agent (id, name, state, labels, devices, build, local, enrolled_ns) VALUES (?, ?, 'idle', ?, ?, ?, ?, ?)`,
-			a.ID, a.Name, labels, devices, a.Build, a.Local, t.now.UnixNano()); err != nil {
-			if unique(err) {
-				return ledger.ErrExists
-			}
-			return err
-		}
-		if err := t.event("", "agent.enrolled", map[string]any{"agent": a.ID, "name": a.Name}); err != nil {
-			return err
-		}
-		out, err = t.agent(a.ID)
+		out, err = t.enrol(a)
 		return err
 	})
 	return out, err
+}
+
+// enrol writes a new agent. ErrExists: its id, name or key is taken.
+func (t *txn) enrol(a ledger.Agent) (ledger.Agent, error) {
+	if a.ID == "" || a.Name == "" {
+		return a, fmt.Errorf("an agent needs an id and a name: %w", ledger.ErrInvalid)
+	}
+	labels, err := text(a.Labels)
+	if err != nil {
+		return a, err
+	}
+	devices, err := text(a.Devices)
+	if err != nil {
+		return a, err
+	}
+	if _, err := t.exec(`INSERT INTO agent (id, name, state, labels, devices, build, local, caller, public_key, enrolled_ns) VALUES (?, ?, 'idle', ?, ?, ?, ?, ?, ?, ?)`,
+		a.ID, a.Name, labels, devices, a.Build, a.Local, a.Caller, a.Key, t.now.UnixNano()); err != nil {
+		if unique(err) {
+			return a, ledger.ErrExists
+		}
+		return a, err
+	}
+	if err := t.event("", "agent.enrolled", map[string]any{"agent": a.ID, "name": a.Name}); err != nil {
+		return a, err
+	}
+	return t.agent(a.ID)
 }
 
 // Get implements ledger.Agents.

@@ -204,3 +204,10 @@ func BenchmarkPut(b *testing.B) {
 		}
 	}
 }
+
+func TestTokens(t *testing.T) {
+	ledgertest.RunTokens(t, func(t *testing.T, now func() time.Time) (ledger.Ledger, ledger.Tokens) {
+		l := open(t, filepath.Join(t.TempDir(), "ledger.db"), now)
+		return l, l.Tokens()
+	})
+}
