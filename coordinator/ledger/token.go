@@ -49,7 +49,8 @@ type Tokens interface {
 	// Enrol spends an enrolment token for an agent, in one transaction. ErrNotFound:
 	// no such token. ErrState: it is spent, expired, revoked, no enrolment token, or for
 	// another name. ErrExists: the name is another agent's, and the token doesn't name
-	// it. A token that names an agent gives it a new key.
+	// it. A token that names an agent gives it a new key. Asked again with the key that
+	// the token was spent for, it gives the same agent: an answer may be lost.
 	Enrol(ctx context.Context, hash TokenHash, a Agent) (Agent, error)
 	// Caller writes the agent of a command that measures on its own machine, under the
 	// rights of an API token. ErrExists: the id or the name is taken.

@@ -62,7 +62,10 @@ type world struct {
 	bus     bus.Bus
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldBehind(t, nil) }
+
+// newWorldBehind is the same behind a door.
+func newWorldBehind(t *testing.T, door *page.Door) *world {
 	t.Helper()
 	clock := ledgertest.NewClock()
 	l, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"), clock.Now)
@@ -76,7 +79,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.handler, err = page.New(page.Deps{
-		Ledger: l, Series: sql.New(l.ReadDB()), Progress: w.bus, Now: clock.Now, Version: "test",
+		Door: door, Ledger: l, Series: sql.New(l.ReadDB()), Progress: w.bus, Now: clock.Now, Version: "test",
 		Document: func(_ context.Context, run string) (result.Document, error) {
 			d, ok := w.doc[run]
 			if !ok {

@@ -44,6 +44,8 @@ type Deps struct {
 	Log func(ctx context.Context, attempt string, f func(string) error) error
 	// Cancel ends a run. nil: pages have no button for it.
 	Cancel func(ctx context.Context, run, reason string) error
+	// Door closes the pages to who has no token. nil: they are open to who can reach them.
+	Door *Door
 }
 
 // Policy is the Content-Security-Policy of every page.
@@ -93,6 +95,9 @@ func New(d Deps) (http.Handler, error) {
 		live.Feed{Events: d.Ledger.Events(), Progress: d.Progress, Subject: "live." + run.ID, Run: run.ID}.ServeHTTP(w, r)
 	})
 	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.notFound(w, r, "There is no page at "+r.URL.Path+".") })
+	if d.Door != nil {
+		return guard(s.closed(m)), nil
+	}
 	return guard(m), nil
 }
 

@@ -29,7 +29,7 @@ func parse() (pages, error) {
 		return nil, err
 	}
 	out := pages{}
-	for _, name := range []string{"overview", "runs", "run", "trend", "missing"} {
+	for _, name := range []string{"overview", "runs", "run", "trend", "missing", "signin"} {
 		t, err := base.Clone()
 		if err != nil {
 			return nil, err
@@ -52,6 +52,7 @@ type Page struct {
 	Charts  bool   // the page has charts
 	Live    string // address of its stream; empty: it doesn't move
 	Banner  string
+	SignOut bool // there is a token to forget
 	Now     time.Time
 	Main    any
 }
@@ -82,6 +83,7 @@ func (s *site) page(f func(r *http.Request) (show, error)) http.HandlerFunc {
 func (s *site) render(w http.ResponseWriter, r *http.Request, p show) {
 	p.Version, p.Now = s.Version, s.Now()
 	p.Style, p.Script, p.ECharts = s.Assets.URL("style.css"), s.Assets.URL("app.js"), s.Assets.URL("echarts.min.js")
+	p.SignOut = s.Door != nil && p.name != "signin"
 	var b bytes.Buffer
 	if err := s.pages[p.name].ExecuteTemplate(&b, "layout", p.Page); err != nil {
 		http.Error(w, fmt.Sprintf("this page could not be made: %v", err), http.StatusInternalServerError)

@@ -139,6 +139,12 @@ func testEnrolOnce(t *testing.T, f *tokenFixture) {
 	f.wants(err, ledger.ErrNotFound, "unknown key")
 	_, err = f.ByKey(f.ctx, "")
 	f.wants(err, ledger.ErrNotFound, "no key")
+	again, err := f.Enrol(f.ctx, hashOf("k"), ledger.Agent{ID: "b", Name: "gpu-1", Key: "U1"})
+	if err != nil || again.ID != "a" {
+		t.Errorf("asked again with the same key: %+v, %v", again, err)
+	}
+	_, err = f.Enrol(f.ctx, hashOf("k"), ledger.Agent{ID: "b", Name: "gpu-1", Key: "U2"})
+	f.wants(err, ledger.ErrState, "another key by one token")
 	_, err = f.Enrol(f.ctx, hashOf("k"), ledger.Agent{ID: "b", Name: "gpu-2", Key: "U2"})
 	f.wants(err, ledger.ErrState, "a second agent by one token")
 	if got, err := f.Find(f.ctx, hashOf("k")); err != nil || !got.Spent.Equal(f.clock.Now()) {

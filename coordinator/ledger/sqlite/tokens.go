@@ -119,6 +119,12 @@ func (s tokens) Enrol(ctx context.Context, hash ledger.TokenHash, a ledger.Agent
 		if err != nil {
 			return err
 		}
+		// An answer that was lost: the same machine asks again.
+		have, err := scanAgent(t.tx.QueryRowContext(t.ctx, `SELECT `+agentColumns+` FROM agent WHERE name = ? AND public_key = ?`, a.Name, a.Key))
+		if err == nil && a.Key != "" && !k.Spent.IsZero() && !have.Enrolled.Before(k.Created) && k.Revoked.IsZero() {
+			out = have
+			return nil
+		}
 		if why := unspendable(k, a.Name, t.now); why != "" {
 			return fmt.Errorf("%s: %w", why, ledger.ErrState)
 		}
