@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
-	"github.com/paceline/paceline/agent"
 	"github.com/paceline/paceline/coordinator/core"
 	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/coordinator/ledger/sqlite"
@@ -20,7 +18,7 @@ import (
 	"github.com/paceline/paceline/internal/datadir"
 )
 
-// local is a coordinator and an agent in this process: the fleet of one.
+// local is a coordinator in this process, with this machine's agent: the fleet of one.
 type local struct {
 	data   *datadir.Dir
 	ledger *sqlite.Ledger
@@ -30,13 +28,15 @@ type local struct {
 	stops  []func()      // in order of starting
 }
 
-// localOptions say how the fleet of one is made.
+// localOptions say how coordinator and agent are made.
 type localOptions struct {
 	data  string // folder; empty: the user's own
 	owner datadir.Owner
-	nats  bool   // an embedded NATS server in place of the local bus
-	page  string // address of a run's page without its id; empty: there is none
+	bus   func(*sqlite.Ledger) (bus.Bus, error) // nil: the one of a single process
+	idle  bool                                  // this machine measures nothing: no agent
+	page  string                                // address of a run's page without its id; empty: there is none
 	log   *slog.Logger
+	lease time.Duration // 0: the protocol's
 
 	seriesURL string // InfluxDB for trends; empty: none
 }
@@ -64,13 +64,13 @@ func openLocal(ctx context.Context, o localOptions) (_ *local, err error) {
 	}
 	l.onClose(func() { _ = l.ledger.Close() })
 	l.bus = bus.NewLocal()
-	if o.nats {
-		if l.bus, err = bus.Embedded(); err != nil {
+	if o.bus != nil {
+		if l.bus, err = o.bus(l.ledger); err != nil {
 			return nil, fail(exitMachine, "%w", err)
 		}
 	}
 	l.onClose(func() { _ = l.bus.Close() })
-	config := core.Config{Ledger: l.ledger, Bus: l.bus, Now: time.Now, Rand: rand.Reader, Log: o.log}
+	config := core.Config{Ledger: l.ledger, Bus: l.bus, Now: time.Now, Rand: rand.Reader, Log: o.log, Lease: o.lease}
 	if o.page != "" {
 		config.Page = func(run string) string { return o.page + run }
 	}
@@ -86,6 +86,9 @@ func openLocal(ctx context.Context, o localOptions) (_ *local, err error) {
 		return nil, fail(exitMachine, "%w", err)
 	}
 	l.onClose(stop)
+	if o.idle {
+		return l, nil
+	}
 	return l, l.startAgent(ctx, o.log)
 }
 
@@ -102,17 +105,9 @@ func (l *local) startAgent(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return fail(exitMachine, "enrol this machine: %w", err)
 	}
-	self, err := os.Executable()
+	a, err := newAgent(agentOptions{id: row.ID, spool: l.data.Spool(), bus: l.bus, log: log, model: catalogue(l.data.Models())})
 	if err != nil {
-		return fail(exitMachine, "find this program's file: %w", err)
-	}
-	a, err := agent.New(agent.Config{
-		ID: row.ID, Build: version, Devices: []string{"cpu"}, Spool: l.data.Spool(), Bus: l.bus,
-		Worker: []string{self, "worker"}, Probe: []string{self, "probe"},
-		HostLock: filepath.Join(os.TempDir(), "paceline-host.lock"), Model: catalogue(l.data.Models()), Log: log,
-	})
-	if err != nil {
-		return fail(exitMachine, "%w", err)
+		return err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)

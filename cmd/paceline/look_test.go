@@ -33,8 +33,8 @@ func golden[T any](t *testing.T, file string, named func(T) bool) T {
 	return f.Cases[i]
 }
 
-// answer is the one JSON document that a command prints.
-func answer[T any](t *testing.T, args ...string) (v T) {
+// printed is the one JSON document that a command prints.
+func printed[T any](t *testing.T, args ...string) (v T) {
 	t.Helper()
 	o := paceline(t, args...)
 	o.expect(t, exitOK)
@@ -61,7 +61,7 @@ func TestGenerate(t *testing.T) {
 	}
 	c := golden(t, "greedy.json", func(c greedy) bool { return c.Name == "the prompt" })
 	n := strconv.Itoa(len(c.Continuation))
-	got := answer[generation](t, "generate", "robot-stories", "--ids", list(c.IDs), "--greedy", "--ignore-eos", "-n", n, "--json")
+	got := printed[generation](t, "generate", "robot-stories", "--ids", list(c.IDs), "--greedy", "--ignore-eos", "-n", n, "--json")
 	if !slices.Equal(got.IDs, c.Continuation) || !slices.Equal(got.Prompt, c.IDs) || got.Finish != "length" {
 		t.Errorf("got %v (%s) after %v, want %v", got.IDs, got.Finish, got.Prompt, c.Continuation)
 	}
@@ -86,7 +86,7 @@ func TestScore(t *testing.T) {
 		Logits    []float64
 	}
 	c := golden(t, "logits.json", func(c logits) bool { return len(c.IDs) > 1 })
-	got := answer[scored](t, "model", "score", "robot-stories", "--ids", list(c.IDs), "--compute", "f32", "--json")
+	got := printed[scored](t, "model", "score", "robot-stories", "--ids", list(c.IDs), "--compute", "f32", "--json")
 	if got.Argmax != c.Argmax || math.Abs(got.LogSumExp-c.LogSumExp) > 2e-4 || len(got.Logits) != len(c.Logits) {
 		t.Errorf("%s: argmax %d, log-sum-exp %v of %d logits; want %d, %v, %d", c.Name, got.Argmax, got.LogSumExp, len(got.Logits), c.Argmax, c.LogSumExp, len(c.Logits))
 	}
@@ -100,7 +100,7 @@ func TestTokenize(t *testing.T) {
 		IDs  []int32
 	}
 	c := golden(t, "tokenize.json", func(c text) bool { return strings.Contains(c.Text, "robot") })
-	got := answer[struct {
+	got := printed[struct {
 		IDs   []int32
 		Count int
 	}](t, "model", "tokenize", "robot-stories", c.Text, "--json")
@@ -115,7 +115,7 @@ func TestSynthetic(t *testing.T) {
 	paceline(t, "model", "synth", "tiny", dir).expect(t, exitOK, "synthetic")
 	paceline(t, "model", "inspect", dir).expect(t, exitOK, "SYNTHETIC", "Qwen2ForCausalLM")
 	paceline(t, "generate", dir, "-n", "4").expect(t, exitOK, "synthetic weights")
-	if s := answer[scored](t, "model", "score", dir, "--ids", "1,2", "--json"); !s.Synthetic {
+	if s := printed[scored](t, "model", "score", dir, "--ids", "1,2", "--json"); !s.Synthetic {
 		t.Error("the score doesn't say that it is synthetic")
 	}
 	paceline(t, "model", "synth", "gpt-9", filepath.Join(t.TempDir(), "x")).expect(t, exitRequest, "qwen2.5-0.5b")

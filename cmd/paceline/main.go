@@ -60,12 +60,13 @@ that got worse.
   paceline run throughput --model DIR measure your own model
   paceline up --suite ci              the same, then show the dashboard
   paceline suite list                 what can be measured
+  paceline coordinator                the server of a fleet; agents enrol with it
 
 ` + exitCodesHelp,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), runCommand(), suiteCommand(), versionCommand())
+	root.AddCommand(upCommand(), runCommand(), suiteCommand(), coordinatorCommand(), tokenCommand(), agentCommand(), versionCommand())
 	root.AddCommand(engineCommands()...)
 	return root
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -191,18 +190,4 @@ func scoreCommand() *cobra.Command {
 	cmd.Flags().StringVar(&text, "text", "", "a text, tokenised without the chat template")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, with the logits after the last token")
 	return cmd
-}
-
-func first(args []string) string {
-	if len(args) == 0 {
-		return ""
-	}
-	return args[0]
-}
-
-func printJSON(w io.Writer, v any) error {
-	if err := json.NewEncoder(w).Encode(v); err != nil {
-		return fail(exitMachine, "print the result: %w", err)
-	}
-	return nil
 }

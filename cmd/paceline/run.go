@@ -99,11 +99,17 @@ func (f *runFlags) repeat(suite string) string {
 		add("fault", x)
 	}
 	for i, a := range args {
-		if strings.ContainsAny(a, " \t'\"$&|;<>()*?\\`") {
-			args[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-		}
+		args[i] = quoted(a)
 	}
 	return strings.Join(args, " ")
+}
+
+// quoted writes an argument as a shell takes it.
+func quoted(a string) string {
+	if strings.ContainsAny(a, " \t'\"$&|;<>()*?\\`") {
+		return "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+	}
+	return a
 }
 
 // shippedModel is the model that this program carries.
@@ -128,6 +134,7 @@ func suiteSource(nameOrPath string) (source []byte, name string, err error) {
 func runCommand() *cobra.Command {
 	var f runFlags
 	var out outputFlags
+	var where whereFlags
 	cmd := &cobra.Command{
 		Use:   "run SUITE",
 		Short: "measure a suite on this machine and judge it",
@@ -135,13 +142,23 @@ func runCommand() *cobra.Command {
 engine, stores the result in the data folder, compares it with the baseline there and
 ends with the verdict's exit code.
 
+With --coordinator the result is stored and judged there: this machine measures, with
+this program, unless --any asks for a machine of the coordinator's fleet. The command
+outlives a restart of the coordinator.
+
 ` + exitCodesHelp,
 		Example: `  paceline run ci
   paceline run throughput --model ~/models/Qwen2.5-0.5B-Instruct --report out.html
-  paceline run ci --commit $(git rev-parse HEAD) --branch feature --base-ref main`,
+  paceline run ci --commit $(git rev-parse HEAD) --branch feature --base-ref main
+  paceline run ci --coordinator https://paceline.example.com:7070 --commit SHA --branch main
+  paceline run ci --coordinator https://paceline.example.com:7070 --any --where gpu=h200 --wait`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := engineHere(); err != nil {
+			elsewhere := where.elsewhere(f.data)
+			if err := where.check(elsewhere); err != nil {
+				return err
+			}
+			if err := engineHere(); err != nil && !where.any {
 				return err
 			}
 			if err := out.check(); err != nil {
@@ -153,10 +170,13 @@ ends with the verdict's exit code.
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
+			if elsewhere {
+				return where.runElsewhere(ctx, cmd, q, &out)
+			}
 			l, err := openLocal(ctx, localOptions{data: f.data, owner: datadir.Owner{PID: os.Getpid(), Command: "run", Since: now()}, log: out.logger(cmd)})
 			var held *datadir.HeldError
 			if errors.As(err, &held) && held.Owner.URL != "" {
-				return runThere(ctx, cmd, held.Owner.URL, q, &out)
+				return runThere(ctx, cmd, held.Owner, q, &out)
 			}
 			if err != nil {
 				return err
@@ -171,6 +191,7 @@ ends with the verdict's exit code.
 	}
 	f.add(cmd)
 	out.add(cmd)
+	where.add(cmd)
 	return cmd
 }
 

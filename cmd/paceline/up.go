@@ -8,11 +8,12 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/paceline/paceline/coordinator/ledger/sqlite"
+	"github.com/paceline/paceline/internal/bus"
 	"github.com/paceline/paceline/internal/datadir"
 )
 
@@ -58,13 +59,13 @@ During a run Ctrl-C cancels it (exit 5); after it, Ctrl-C only stops the server 
 			url := "http://" + ln.Addr().String()
 			l, err := openLocal(ctx, localOptions{
 				data: f.data, owner: datadir.Owner{PID: os.Getpid(), Command: "up", URL: url, Since: now()},
-				nats: true, seriesURL: seriesURL, page: url + "/runs/", log: out.logger(cmd),
+				bus: embeddedBus, seriesURL: seriesURL, page: url + "/runs/", log: out.logger(cmd),
 			})
 			if err != nil {
 				return err
 			}
 			defer l.close()
-			end, err := l.serve(ln, out.logger(cmd))
+			end, err := l.serve(ln, siteOptions{log: out.logger(cmd)})
 			if err != nil {
 				return err
 			}
@@ -116,28 +117,30 @@ func listenLoopback(ctx context.Context, addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, fail(exitRequest, "--listen %s: %w: write HOST:PORT, such as %s", addr, err, defaultListen)
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fail(exitRequest, "--listen %s: only the loopback (127.0.0.1, ::1, localhost) is served without tokens", addr)
+	if !loopback(host) {
+		return nil, fail(exitRequest, "--listen %s: only the loopback (127.0.0.1, ::1, localhost) is served without tokens; paceline coordinator serves others", addr)
 	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fail(exitRequest, "the port of %s is in use by another program: stop it, or choose another with --listen 127.0.0.1:0 (0 picks a free one)", addr)
-	case err != nil:
-		return nil, fail(exitRequest, "listen on %s: %w", addr, err)
-	}
-	return ln, nil
+	return listen(ctx, addr)
 }
+
+// embeddedBus is a NATS server in this process, without a port.
+func embeddedBus(*sqlite.Ledger) (bus.Bus, error) { return bus.Embedded() }
 
 // shutdownWait is how long open pages may take to end.
 const shutdownWait = 3 * time.Second
 
-// startServer serves until end is called.
+// startServer serves until end is called, by TLS where the server has a configuration
+// of it.
 func startServer(ln net.Listener, s *http.Server) (end func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = s.Serve(ln) // ends with Shutdown; a broken listener ends with the process
+		// Ends with Shutdown; a broken listener ends with the process.
+		if s.TLSConfig != nil {
+			_ = s.ServeTLS(ln, "", "")
+		} else {
+			_ = s.Serve(ln)
+		}
 	}()
 	return func() {
 		ctx, stop := context.WithTimeout(context.Background(), shutdownWait)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -67,7 +68,7 @@ func (a *api) enrolment(h huma.API) {
 		case errors.Is(err, ledger.ErrNotFound):
 			return nil, newProblem(http.StatusUnauthorized, "no enrolment token that this coordinator knows", another)
 		case errors.Is(err, ledger.ErrState):
-			return nil, newProblem(http.StatusUnauthorized, err.Error(), another)
+			return nil, newProblem(http.StatusUnauthorized, strings.TrimSuffix(err.Error(), ": "+ledger.ErrState.Error()), another)
 		case errors.Is(err, ledger.ErrExists):
 			return nil, newProblem(http.StatusConflict, fmt.Sprintf("an agent is named %q already", in.Body.Name),
 				fmt.Sprintf("choose another --name; or, where this machine was set up anew, use a token for it: paceline token create --enrol --agent %s", in.Body.Name))

@@ -48,6 +48,12 @@ func Listen(o ListenOptions) (*NATS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for agents on %q: %w: write HOST:PORT", o.Addr, err)
 	}
+	// The server itself only falls silent where the port is taken.
+	free, err := net.Listen("tcp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for agents on %s: %w: choose another port", o.Addr, err)
+	}
+	_ = free.Close()
 	password, err := secret()
 	if err != nil {
 		return nil, err

@@ -18,10 +18,16 @@ import (
 
 // Owner is who holds a folder.
 type Owner struct {
-	PID     int       `json:"pid"`
-	Command string    `json:"command"`       // "up", "run"
-	URL     string    `json:"url,omitempty"` // of its API; empty for one without listeners
-	Since   time.Time `json:"since"`
+	PID     int    `json:"pid"`
+	Command string `json:"command"`       // "up", "run", "coordinator"
+	URL     string `json:"url,omitempty"` // of its API; empty for one without listeners
+	// Secret opens that API with every right. Who can read the folder could change the
+	// ledger as well, so it gives nothing away.
+	Secret string `json:"secret,omitempty"`
+	// Certificate is the SHA-256 of the API's TLS certificate, hexadecimal: its name may
+	// be another than this machine's.
+	Certificate string    `json:"certificate_sha256,omitempty"`
+	Since       time.Time `json:"since"`
 }
 
 // HeldError says that another process owns the folder.
