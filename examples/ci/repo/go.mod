@@ -1,0 +1,3 @@
+module example.com/teller
+
+go 1.21
