@@ -56,7 +56,7 @@ func Annotations(r *Report) []Annotation {
 			a.Line = 0
 		}
 		if can := l.canFail(); can != "" {
-			a.Text += "; it " + can
+			a.Text += "; the gate " + can
 		}
 		out = append(out, a)
 	}
@@ -73,8 +73,12 @@ func (r *Report) verdictAnnotation() Annotation {
 		a.Level = "warning"
 	}
 	a.Text = v.Headline
-	if r.explained(v.Headline) { // an annotation of its own says it
-		a.Text = r.tally()
+	switch v.Kind {
+	case gate.Pass, gate.NoBaseline, gate.NotComparable, gate.Cancelled:
+	default:
+		if r.explained(v.Headline) { // an annotation of its own says it
+			a.Text = r.tally()
+		}
 	}
 	for _, badge := range r.Badges {
 		a.Text += " [" + badge + "]"

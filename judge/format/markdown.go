@@ -90,7 +90,8 @@ func (d *document) head(r *Report) {
 	d.write(b.String())
 }
 
-// table shows what has to be looked at; what passed is folded beside that.
+// table shows what has to be looked at first; of many rules, those that passed are
+// folded.
 func (d *document) table(r *Report) {
 	const open = "| | Workload | Metric | This run | Baseline (rounds) or limit | Change | Verdict |\n|---|---|---|---|---|---|---|\n"
 	const few = 10
@@ -108,8 +109,8 @@ func (d *document) table(r *Report) {
 			eyes = append(eyes, text)
 		}
 	}
-	if len(eyes) == 0 && len(fine) <= few {
-		eyes, fine = fine, nil
+	if len(eyes)+len(fine) <= few {
+		eyes, fine = append(eyes, fine...), nil
 	}
 	d.section(open, eyes, "\n", "rows")
 	d.section(fmt.Sprintf("<details><summary>%s passed</summary>\n\n%s", count(len(fine), "check"), open), fine, "\n</details>\n\n", "rows")
