@@ -137,3 +137,21 @@ func TestSymbols(t *testing.T) {
 		t.Error("human is not a format")
 	}
 }
+
+// TestDocumented: the page on outputs names every format, and shows no other.
+func TestDocumented(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "outputs.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range Names() {
+		if !strings.Contains(string(b), "\n| `"+name+"` |") {
+			t.Errorf("docs/outputs.md has no row for %s", name)
+		}
+	}
+	for _, m := range regexp.MustCompile(`--(?:output|format) ([a-z]+)`).FindAllStringSubmatch(string(b), -1) {
+		if err := Check(m[1]); err != nil {
+			t.Error(err)
+		}
+	}
+}
