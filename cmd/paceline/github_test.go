@@ -157,6 +157,10 @@ func TestGitHubBadSuite(t *testing.T) {
 	if o.stdout != "" {
 		t.Errorf("standard output: %s", o.stdout)
 	}
+	here := paceline(t, "run", suite, "--data", t.TempDir(), "--format", "github")
+	if got, want := commands(here.stdout), commands(o.stderr); len(got) != 1 || got[0] != want[0] || len(commands(here.stderr)) > 0 {
+		t.Errorf("with --format github %q, want %q", got, want)
+	}
 }
 
 // TestGitHubFormat: annotations that are on standard output aren't repeated.

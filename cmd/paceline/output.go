@@ -119,19 +119,22 @@ func (o *outputFlags) deliver(cmd *cobra.Command, rep *format.Report, cause erro
 	job := o.job()
 	o.locate(rep, job)
 	w := cmd.OutOrStdout()
-	if cause == nil || o.format != "human" { // else the message on standard error says it all
-		if err := format.Write(w, o.format, rep, format.Options{Colour: colour(w), All: o.verbose}); err != nil {
-			errs = append(errs, fmt.Errorf("%s to standard output: %w", o.format, err))
-		}
+	as := job.annotations(rep, cause)
+	var err error
+	switch {
+	case o.format == "github": // the same annotations, and these streams end in one log
+		_, err = w.Write(format.Commands(as))
+		as = nil
+	case o.format != "human" || cause == nil: // else the message on standard error says it all
+		err = format.Write(w, o.format, rep, format.Options{Colour: colour(w), All: o.verbose})
+	}
+	if err != nil {
+		errs = append(errs, fmt.Errorf("%s to standard output: %w", o.format, err))
 	}
 	for _, f := range o.files {
 		if err := f.write(rep, o.verbose); err != nil {
 			errs = append(errs, err)
 		}
-	}
-	var as []format.Annotation
-	if o.format != "github" { // else they are on standard output
-		as = job.annotations(rep, cause)
 	}
 	job.tell(cmd.ErrOrStderr(), rep, as)
 	return errs
