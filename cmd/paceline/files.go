@@ -24,7 +24,7 @@ func parseOutput(s string) (outputFile, error) {
 	case !ok || kind == "":
 		return outputFile{}, fmt.Errorf("--output %q: write KIND=PATH, such as junit=report.xml; kinds are %s", s, strings.Join(format.Names(), ", "))
 	case path == "" || path == "-":
-		return outputFile{}, fmt.Errorf("--output %s: name a file after %s=; to standard output writes --format %s", s, kind, kind)
+		return outputFile{}, fmt.Errorf("--output %s: name a file, such as %s=verdict.txt; --format %s writes to standard output", s, kind, kind)
 	}
 	if err := format.Check(kind); err != nil {
 		return outputFile{}, fmt.Errorf("--output %s: %w", s, err)
