@@ -109,7 +109,7 @@ func (l *local) startAgent(ctx context.Context, log *slog.Logger) error {
 	a, err := agent.New(agent.Config{
 		ID: row.ID, Build: version, Devices: []string{"cpu"}, Spool: l.data.Spool(), Bus: l.bus,
 		Worker: []string{self, "worker"}, Probe: []string{self, "probe"},
-		HostLock: filepath.Join(os.TempDir(), "paceline-host.lock"), Model: catalogue(l.data.Models()), Log: log,
+		HostLock: hostLock(), Model: catalogue(l.data.Models()), Log: log,
 	})
 	if err != nil {
 		return fail(exitMachine, "%w", err)
@@ -125,6 +125,9 @@ func (l *local) startAgent(ctx context.Context, log *slog.Logger) error {
 	})
 	return nil
 }
+
+// hostLock is the file by which measurements on this host take turns.
+func hostLock() string { return filepath.Join(os.TempDir(), "paceline-host.lock") }
 
 func (l *local) onClose(f func()) { l.stops = append(l.stops, f) }
 

@@ -60,12 +60,13 @@ that got worse.
   paceline run throughput --model DIR measure your own model
   paceline up --suite ci              the same, then show the dashboard
   paceline suite list                 what can be measured
+  paceline doctor                     what disturbs measurements here, and what a gate could see
 
 ` + exitCodesHelp,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), runCommand(), suiteCommand(), versionCommand())
+	root.AddCommand(upCommand(), runCommand(), suiteCommand(), doctorCommand(), versionCommand())
 	root.AddCommand(engineCommands()...)
 	return root
 }

@@ -8,9 +8,9 @@ import (
 // Who else uses the processor: other processes, other guests, the control group.
 
 // Limits of what others may use. The engine computes on every core and a step waits
-// for the slowest, so that it is a core that counts, not a share of the machine.
+// for the slowest, so that a busy CPU counts, not its share of the machine.
 const (
-	busyDisturbs  = 0.5 // cores
+	busyDisturbs  = 0.5 // CPUs
 	busyNote      = 0.1
 	stealDisturbs = 0.01 // a trial is invalid at 0.05
 	stealNote     = 0.001
@@ -21,16 +21,16 @@ func busy(h *Host) []Finding {
 	if b == nil {
 		return nil
 	}
-	f := Finding{ID: "processes", Severity: OK, What: fmt.Sprintf("others use %.2g cores", *b)}
-	if cores := h.Cores(); cores > 0 {
-		f.What = fmt.Sprintf("others use %.2g of %.3g cores", *b, cores)
+	f := Finding{ID: "processes", Severity: OK, What: fmt.Sprintf("others keep %.2g CPUs busy", *b)}
+	if h.CPUs > 0 {
+		f.What = fmt.Sprintf("others keep %.2g of %d CPUs busy", *b, h.CPUs)
 	}
 	var names []string
 	for _, p := range h.Activity.Busiest {
 		names = append(names, fmt.Sprintf("%s (pid %d) %.2f", p.Name, p.PID, p.Cores))
 	}
 	if len(names) > 0 {
-		f.Evidence = "busiest, in cores: " + strings.Join(names, ", ")
+		f.Evidence = "busiest, in CPUs: " + strings.Join(names, ", ")
 	} else if h.Container != "" && *b >= busyNote {
 		f.Evidence = "they run outside this container, where they can't be seen"
 	}
