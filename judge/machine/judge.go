@@ -114,8 +114,8 @@ func (r *Report) floor() []health.Finding {
 	}
 	f := health.Finding{
 		ID: "floor", Severity: health.OK,
-		What:     fmt.Sprintf("first tokens from %.3g ms on can be measured", floorTimes*ttft),
-		Evidence: fmt.Sprintf("the measuring program itself takes %.3g ms to a first token, %.3g ms between tokens", ttft, r.Floor.Latencies["tpot.p50"]),
+		What:     fmt.Sprintf("first tokens from %s on can be measured", duration(floorTimes*ttft)),
+		Evidence: fmt.Sprintf("the measuring program itself takes %s to a first token, %s between tokens", duration(ttft), duration(r.Floor.Latencies["tpot.p50"])),
 	}
 	if ttft > floorNote {
 		f.Severity = health.Note
@@ -148,7 +148,7 @@ func (r *Report) rounds() []health.Finding {
 	out := []health.Finding{f}
 	for i := range x.Gates {
 		g := &x.Gates[i]
-		f := health.Finding{ID: "gate." + string(g.Metric), Severity: health.OK, What: strings.TrimSuffix(g.Text, ".")}
+		f := health.Finding{ID: "gate." + string(g.Metric), Severity: health.OK, What: asPart(g.Text)}
 		f.Evidence = fmt.Sprintf("noise of %s between %d rounds", percent(math.Expm1(g.Noise)), len(g.Values))
 		if !g.Safe {
 			f.Severity = health.Disturbs
@@ -158,6 +158,14 @@ func (r *Report) rounds() []health.Finding {
 		out = append(out, f)
 	}
 	return out
+}
+
+// asPart makes a sentence of Gate.Text a finding's own: without capital and full stop.
+func asPart(sentence string) string {
+	if sentence == "" {
+		return ""
+	}
+	return strings.ToLower(sentence[:1]) + strings.TrimSuffix(sentence[1:], ".")
 }
 
 // ProbesOf gathers readings by kind, in order of first appearance.

@@ -107,4 +107,15 @@ type Gate struct {
 	// Safe: the threshold stands out from the noise.
 	Safe bool   `json:"safe"`
 	Text string `json:"text"`
+	// Odds are what judge/gate's simulation gives for this noise and a baseline of so
+	// many rounds; of gates on a drop only.
+	Odds *Odds `json:"odds,omitempty"`
+}
+
+// Odds are shares of simulated candidates, 0..1.
+type Odds struct {
+	FalseFail    float64 `json:"false_fail"`    // of unchanged builds that would fail
+	FalseUnclear float64 `json:"false_unclear"` // of unchanged builds that would be inconclusive
+	Drop         float64 `json:"drop"`          // of the slower builds: one and a half times the threshold
+	Caught       float64 `json:"caught"`        // of those that would fail
 }

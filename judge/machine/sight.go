@@ -37,7 +37,42 @@ func Sight(workload string, r gate.Rule, values []float64) (Gate, error) {
 	// Only where the noise hides the threshold is the smallest fail larger than it.
 	g.Safe = v.CanSee <= threshold(r)
 	g.Text = g.words()
+	if r.MaxDrop != nil {
+		g.Odds = odds(g.Noise, *r.MaxDrop, v.N)
+	}
 	return g, nil
+}
+
+// The scenario of docs/gate.md: with its share of rounds that something slowed.
+const (
+	simulated = 5000
+	slowed    = 0.03
+	seed      = 1
+)
+
+// odds simulates the gate on unchanged builds, and on builds that are slower by one and
+// a half times the threshold.
+func odds(noise, threshold float64, baseline int) *Odds {
+	run := func(drop float64) gate.Rates {
+		return gate.Simulate(gate.Scenario{Sigma: noise, Drop: drop, Baseline: baseline, Slowed: slowed}, threshold, simulated, seed)
+	}
+	o := Odds{Drop: min(1.5*threshold, 0.95)}
+	same, slower := run(0), run(o.Drop)
+	o.FalseFail, o.FalseUnclear, o.Caught = same.Fail, same.Inconclusive, slower.Fail
+	return &o
+}
+
+func (o *Odds) words() string {
+	return fmt.Sprintf("Simulated with this noise, %s of unchanged builds fail and %s are inconclusive; of builds that are %s slower, %s fail.",
+		chance(o.FalseFail), chance(o.FalseUnclear), percent(o.Drop), chance(o.Caught))
+}
+
+// chance writes a simulated share, which is never exactly none.
+func chance(share float64) string {
+	if share < 0.001 {
+		return "under 0.1 %"
+	}
+	return percent(share)
 }
 
 // threshold is the rule's limit as a share of the baseline.

@@ -112,7 +112,7 @@ func (p *printer) about(r *Report) {
 		row("probe", fmt.Sprintf("%s %s, at most %s off in %d readings", pr.Kind, gate.Figure(pr.Median, pr.Unit), percent(pr.Off), len(pr.Values)))
 	}
 	if f := r.Floor; f != nil {
-		row("floor", fmt.Sprintf("%.3g ms to a first token, %.3g ms a token: the measuring program's own", f.Latencies["ttft.p50"], f.Latencies["tpot.p50"]))
+		row("floor", fmt.Sprintf("%s to a first token, %s a token: the measuring program's own", duration(f.Latencies["ttft.p50"]), duration(f.Latencies["tpot.p50"])))
 	}
 	p.printf("\n")
 }
@@ -149,7 +149,11 @@ func (p *printer) sight(r *Report) {
 	p.Write(b.Bytes())
 	p.printf("\n")
 	for _, g := range x.Gates {
-		p.wrapped("  ", g.Text, 2)
+		text := g.Text
+		if g.Odds != nil {
+			text += " " + g.Odds.words()
+		}
+		p.wrapped("  ", text, 2)
 	}
 	p.wrapped("  ", "With seven rounds against these; they ran one after another, so other days and other machines add to the noise.", 2)
 	p.printf("\n")
@@ -163,7 +167,7 @@ func (p *printer) findings(fs []health.Finding) {
 		if f.Severity == health.OK && (strings.HasPrefix(f.ID, "gate.") || strings.HasPrefix(f.ID, "probe.") || f.ID == "floor") {
 			continue
 		}
-		p.wrapped(fmt.Sprintf("  %s %s ", p.severity(f.Severity, symbol(f.Severity)), p.severity(f.Severity, fmt.Sprintf("%-8s", f.Severity))), f.What, findingIndent)
+		p.wrapped(fmt.Sprintf("  %s %s ", p.severity(f.Severity, symbol(f.Severity)), p.severity(f.Severity, fmt.Sprintf("%-9s", f.Severity))), f.What, findingIndent)
 		if f.Severity == health.OK {
 			continue
 		}
@@ -180,7 +184,7 @@ func (p *printer) findings(fs []health.Finding) {
 }
 
 const (
-	findingIndent = 13
+	findingIndent = 14
 	lineWidth     = 100 // columns
 )
 
@@ -203,6 +207,14 @@ func (p *printer) wrapped(head, text string, indent int) {
 		column += n
 	}
 	p.WriteString("\n")
+}
+
+// duration writes milliseconds, or microseconds where there are less than a tenth.
+func duration(ms float64) string {
+	if ms < 0.1 {
+		return fmt.Sprintf("%.2f µs", 1e3*ms)
+	}
+	return fmt.Sprintf("%.3g ms", ms)
 }
 
 // joined joins what isn't empty.

@@ -207,6 +207,9 @@ func TestGPU(t *testing.T) {
 			if d := cmp.Diff(c.want, severities(fs)); d != "" {
 				t.Errorf("findings (-want +got):\n%s", d)
 			}
+			if c.gpu.Utilisation == nil && len(c.gpu.Processes) == 0 && len(fs) != 1 {
+				t.Errorf("%d findings of a GPU that tells nothing: %+v", len(fs), fs)
+			}
 			for _, f := range fs {
 				if f.Device != c.gpu.UUID || strings.Contains(f.Command, "-i N") {
 					t.Errorf("finding %+v", f)

@@ -30,11 +30,11 @@ func gpu(g *GPU) []Finding {
 	switch {
 	case len(g.Processes) > 0:
 		add("processes", Disturbs, fmt.Sprintf("in use by %d other processes (pids %s)", len(g.Processes), pids(g.Processes)),
-			"they share its cores, memory bandwidth and power; a round with a foreign process is invalid", "stop them, or measure on another GPU", "nvidia-smi -i N")
+			"they share its cores, memory bandwidth and power", "stop them, or measure on another GPU", "nvidia-smi -i N")
 	case g.Utilisation != nil && *g.Utilisation > idleUse:
 		add("processes", Disturbs, fmt.Sprintf("busy for %s of the time, with processes that can't be seen from here", percent(*g.Utilisation)),
 			"they share its cores, memory bandwidth and power", "see on the host what uses it", "nvidia-smi -i N")
-	default:
+	case g.Utilisation != nil:
 		add("processes", OK, "nothing else uses it", "", "", "")
 	}
 	throttled(g, add)
