@@ -93,7 +93,7 @@ func (r *Report) measured() []health.Finding {
 			f.Severity = health.Note
 			f.What = fmt.Sprintf("the machine probe %s is up to %s off its median", p.Kind, percent(p.Off))
 			f.Why = "it measures the machine alone, without any build: so much of every difference is the machine's"
-			f.Do = "look at what else disturbs it below"
+			f.Do = "mend what else disturbs it; in a virtual machine it may be a neighbour, and then only another machine helps"
 		}
 		if p.Off > probeDisturbs {
 			f.Severity = health.Disturbs
@@ -135,8 +135,9 @@ func (r *Report) rounds() []health.Finding {
 	f := health.Finding{ID: "rounds", Severity: health.OK, What: fmt.Sprintf("%d of %d quick rounds are valid", x.Valid, x.Valid+x.Invalid), Evidence: strings.Join(x.Reasons, "; ")}
 	switch {
 	case x.Failed != "":
-		f.Severity, f.What, f.Why, f.Evidence = health.Blocks, "the quick rounds failed: "+x.Failed, "a run here would end the same way", strings.Join(x.Reasons, "; ")
-		f.Do = "see what it says, then try `paceline run ci --verbose`"
+		f.Severity, f.What, f.Evidence = health.Blocks, "no quick round could be measured", x.Failed
+		f.Why = "a run would most likely end in the same way"
+		f.Do = "mend what the message names; `paceline run ci --verbose` tells more"
 	case x.Valid == 0:
 		f.Severity, f.Why = health.Blocks, why
 		f.What = fmt.Sprintf("none of %d quick rounds is valid", x.Invalid)

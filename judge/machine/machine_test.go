@@ -128,7 +128,7 @@ func TestExit(t *testing.T) {
 		{"nothing known", func(r *Report) { *r = Report{Targets: r.Targets} }, health.OK, 0, "nothing disturbs it"},
 		{"no engine", func(r *Report) { *r = Report{Targets: []Target{{Name: "engine", Why: "no engine"}}} }, health.OK, 0, "this build can't measure"},
 		{"all rounds invalid", func(r *Report) { r.Rounds = &Rounds{Invalid: 10, Reasons: []string{"steal"}} }, health.Blocks, 3, "none of 10 quick rounds is valid"},
-		{"rounds fail", func(r *Report) { r.Rounds = &Rounds{Failed: "the worker died"} }, health.Blocks, 3, "the worker died"},
+		{"rounds fail", func(r *Report) { r.Rounds = &Rounds{Failed: "the worker died"} }, health.Blocks, 3, "no quick round could be measured"},
 		{"no probe", func(r *Report) { r.NoProbe = "killed" }, health.Blocks, 3, "machine probe failed"},
 		{"no disk", func(r *Report) { r.Host.Disk.Problem = "read-only file system" }, health.Blocks, 3, "read-only file system"},
 		{"broken driver", func(r *Report) { *r = Report{Targets: r.Targets, GPUFault: "gpu is lost"} }, health.Disturbs, 0, "one thing disturbs it"},

@@ -132,6 +132,9 @@ func (p *printer) sight(r *Report) {
 		p.wrapped("  ", "Not known: "+u+".", 2)
 	}
 	if len(x.Gates) == 0 {
+		if len(x.Unknown) == 0 {
+			p.printf("  Not known: there is no valid round.\n")
+		}
 		p.printf("\n")
 		return
 	}
