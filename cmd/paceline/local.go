@@ -121,7 +121,6 @@ func (l *local) startAgent(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-
 func (l *local) onClose(f func()) { l.stops = append(l.stops, f) }
 
 // close ends everything in reverse order of starting.
