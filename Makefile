@@ -51,7 +51,7 @@ influxd: ## an InfluxDB server for test-real, cached outside the checkout (minut
 	@build/influxd.sh
 
 .PHONY: doctor
-doctor: ## check the versions of what the build needs
+doctor: ## check the versions of what the build needs (paceline doctor looks at a machine that measures)
 	@build/doctor.sh
 
 .PHONY: setup

@@ -12,7 +12,7 @@ import (
 )
 
 func TestShippedSuites(t *testing.T) {
-	want := []string{"ci", "streaming", "throughput", "token-accuracy", "ttft"}
+	want := []string{"ci", "noise", "streaming", "throughput", "token-accuracy", "ttft"}
 	if got := Names(); !slices.Equal(got, want) {
 		t.Fatalf("names: got %v, want %v", got, want)
 	}
@@ -120,7 +120,7 @@ func TestOpen(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"througput":                      `did you mean "throughput"?`,
-		"zzz":                            "shipped are ci, streaming",
+		"zzz":                            "shipped are ci, noise, streaming",
 		filepath.Join(dir, "absent.yml"): "absent.yml",
 		"../suites/suites":               "suites",
 	} {

@@ -22,6 +22,22 @@ type floor struct {
 // floorMetrics are the latencies that must lie well above the floor.
 func floorMetrics() []metric.ID { return []metric.ID{"ttft.p50", "tpot.p50", "e2e.p50"} }
 
+// Floor measures what the measuring code itself takes on this machine for a cell's
+// load: the latencies of a target that answers at once, in the units of their
+// metrics, and the CPU time for one event (0: not known). It takes a few ms.
+func Floor(ctx context.Context, null func() target.Target, c spec.Cell) (latencies []result.Value, perEvent time.Duration, err error) {
+	f, err := calibrate(ctx, load.System{}, null, c)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, id := range floorMetrics() {
+		if v, ok := f.latencies[id]; ok {
+			latencies = append(latencies, result.Value{Metric: id, Value: v, N: 1})
+		}
+	}
+	return latencies, f.perEvent, nil
+}
+
 // Size of a calibration: a few ms.
 const (
 	floorRequests = 64 // at least, and four a slot

@@ -58,6 +58,25 @@ func TestResultsAboveTheNoiseFloorAreKept(t *testing.T) {
 	}
 }
 
+// The floor can be asked for without a round, in the order of floorMetrics.
+func TestFloorOfThisMachine(t *testing.T) {
+	got, perEvent, err := Floor(t.Context(), func() target.Target { return null.New() }, cellOf(func(*spec.Cell) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []metric.ID
+	for _, v := range got {
+		ids = append(ids, v.Metric)
+		if v.Value <= 0 {
+			t.Errorf("%s is %v", v.Metric, v.Value)
+		}
+	}
+	if !slices.Equal(ids, floorMetrics()) {
+		t.Errorf("metrics %v, want %v", ids, floorMetrics())
+	}
+	t.Log(got, perEvent)
+}
+
 func TestFloor(t *testing.T) {
 	low := floor{latencies: map[metric.ID]float64{"ttft.p50": 0.01, "tpot.p50": 0.001}}
 	for _, c := range []struct {

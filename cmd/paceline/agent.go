@@ -150,13 +150,16 @@ func newAgent(o agentOptions) (*agent.Agent, error) {
 	a, err := agent.New(agent.Config{
 		ID: o.id, Build: version, Devices: []string{"cpu"}, Labels: o.labels, Spool: o.spool, Bus: o.bus,
 		Worker: []string{self, "worker"}, Probe: []string{self, "probe"},
-		HostLock: filepath.Join(os.TempDir(), "paceline-host.lock"), Model: o.model, Log: o.log,
+		HostLock: hostLock(), Model: o.model, Log: o.log,
 	})
 	if err != nil {
 		return nil, fail(exitMachine, "%w", err)
 	}
 	return a, nil
 }
+
+// hostLock is the file by which measurements on this host take turns.
+func hostLock() string { return filepath.Join(os.TempDir(), "paceline-host.lock") }
 
 // namedModels finds models by name only: what comes from elsewhere is never a path.
 // dir is where the shipped one is unpacked; empty: the user's cache folder.

@@ -60,13 +60,14 @@ that got worse.
   paceline run throughput --model DIR measure your own model
   paceline up --suite ci              the same, then show the dashboard
   paceline suite list                 what can be measured
+  paceline doctor                     what disturbs measurements here, and what a gate could see
   paceline coordinator                the server of a fleet; agents enrol with it
 
 ` + exitCodesHelp,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), runCommand(), suiteCommand(), coordinatorCommand(), tokenCommand(), agentCommand(), versionCommand())
+	root.AddCommand(upCommand(), runCommand(), suiteCommand(), doctorCommand(), coordinatorCommand(), tokenCommand(), agentCommand(), versionCommand())
 	root.AddCommand(engineCommands()...)
 	return root
 }

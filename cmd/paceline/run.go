@@ -150,18 +150,20 @@ outlives a restart of the coordinator.
 		Example: `  paceline run ci
   paceline run throughput --model ~/models/Qwen2.5-0.5B-Instruct --report out.html
   paceline run ci --commit $(git rev-parse HEAD) --branch feature --base-ref main
+  paceline run ci --output junit=report.xml --output markdown=comment.md
   paceline run ci --coordinator https://paceline.example.com:7070 --commit SHA --branch main
   paceline run ci --coordinator https://paceline.example.com:7070 --any --where gpu=h200 --wait`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: out.telling(func(cmd *cobra.Command, args []string) error {
+			out.suite = args[0]
+			if err := out.check(); err != nil {
+				return err
+			}
 			elsewhere := where.elsewhere(f.data)
 			if err := where.check(elsewhere); err != nil {
 				return err
 			}
 			if err := engineHere(); err != nil && !where.any {
-				return err
-			}
-			if err := out.check(); err != nil {
 				return err
 			}
 			q, err := f.request(args[0])
@@ -184,10 +186,10 @@ outlives a restart of the coordinator.
 			defer l.close()
 			run, err := l.measure(ctx, q, out.display(cmd))
 			if err != nil {
-				return err
+				return out.ended(cmd, l.core, run.ID, err)
 			}
 			return out.finish(cmd, l.core, run.ID, run.Exit)
-		},
+		}),
 	}
 	f.add(cmd)
 	out.add(cmd)

@@ -90,14 +90,14 @@ func followThere(ctx context.Context, cmd *cobra.Command, c *client.Client, s cl
 	done, err := c.Wait(ctx, run.ID)
 	stopWatching()
 	if ctx.Err() != nil {
-		return cancelThere(ctx, c, run.ID)
+		return out.ended(cmd, remote{c}, run.ID, cancelThere(ctx, c, run.ID))
 	}
 	if err != nil {
 		return &exitError{code: remoteCode(err), err: err}
 	}
 	d.end()
 	if done.State == client.StateCancelled {
-		return fail(exitCancelled, "run %s was cancelled: %s", run.ID, done.Reason)
+		return out.ended(cmd, remote{c}, run.ID, fail(exitCancelled, "run %s was cancelled: %s", run.ID, done.Reason))
 	}
 	return out.finish(cmd, remote{c}, run.ID, done.Exit)
 }

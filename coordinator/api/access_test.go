@@ -225,8 +225,15 @@ func TestEnrolment(t *testing.T) {
 	if a, err := s.l.Tokens().ByKey(t.Context(), key.Public); err != nil || a.ID != got.Agent.ID {
 		t.Errorf("%+v, %v", a, err)
 	}
+	if again, err := nobody.Enrol(t.Context(), ask); err != nil || again.Agent.ID != got.Agent.ID {
+		t.Errorf("asked again after a lost answer: %+v, %v", again, err)
+	}
+	third, err := bus.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for what, token := range map[string]string{"used before": k.Secret, "no enrolment token": "ple_nothing"} {
-		ask.Token = token
+		ask.Token, ask.PublicKey = token, third.Public
 		if _, err := nobody.Enrol(t.Context(), ask); status(err) != http.StatusUnauthorized || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)
 		}

@@ -47,19 +47,36 @@ func (s *Sampler) osName() string {
 // virtual names the hypervisor and the container, or is empty on bare metal.
 func (s *Sampler) virtual(hypervisor bool) string {
 	var parts []string
-	if hypervisor {
-		vendor := s.line("sys/class/dmi/id/sys_vendor")
-		product := s.line("sys/class/dmi/id/product_name")
-		parts = append(parts, strings.Join(strings.Fields("vm "+vendor+" "+product), " "))
-	}
-	if _, err := fs.Stat(s.fsys, ".dockerenv"); err == nil {
-		parts = append(parts, "docker")
-	} else if _, err := fs.Stat(s.fsys, "run/.containerenv"); err == nil {
-		parts = append(parts, "podman")
-	} else if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
-		parts = append(parts, "kubernetes")
+	for _, p := range []string{s.machine(hypervisor), s.container()} {
+		if p != "" {
+			parts = append(parts, p)
+		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// machine names the virtual machine, or is empty.
+func (s *Sampler) machine(hypervisor bool) string {
+	if !hypervisor {
+		return ""
+	}
+	vendor := s.line("sys/class/dmi/id/sys_vendor")
+	product := s.line("sys/class/dmi/id/product_name")
+	return strings.Join(strings.Fields("vm "+vendor+" "+product), " ")
+}
+
+// container names what this process is in, or is empty.
+func (s *Sampler) container() string {
+	if _, err := fs.Stat(s.fsys, ".dockerenv"); err == nil {
+		return "docker"
+	}
+	if _, err := fs.Stat(s.fsys, "run/.containerenv"); err == nil {
+		return "podman"
+	}
+	if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+		return "kubernetes"
+	}
+	return ""
 }
 
 // governor is the frequency policy of the first CPU; "none" where the system has

@@ -3,6 +3,8 @@ package host
 import (
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -216,6 +218,98 @@ func FuzzSmallFiles(f *testing.F) {
 		}
 		if v := parseLoad(b); v < 0 || math.IsNaN(v) {
 			t.Errorf("%q is a load of %v", b, v)
+		}
+	})
+}
+
+func TestParsersOfFacts(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want int
+	}{{"0-3,8,10-11", 7}, {"0", 1}, {"", 0}, {"3-1", 0}, {"0-99999999", 0}, {"a", 0}, {"-1", 0}} {
+		if got := parseCPUList(c.text); got != c.want {
+			t.Errorf("CPUs of %q: %d, want %d", c.text, got, c.want)
+		}
+	}
+	pid, p, ok := parseProcess([]byte("12 (a) b (c\x1b) S 1 2 3 4 5 6 7 8 9 10 100 20 0 0 20 0 1 0 777 0"))
+	if !ok || pid != 12 || p.Ticks != 120 || p.Started != 777 || p.Name != "a) b (c?" {
+		t.Errorf("process %d %+v, %v", pid, p, ok)
+	}
+	if q, ok := parseQuota([]byte("150000 100000")); !ok || q != 1.5 {
+		t.Errorf("quota %v, %v; want 1.5", q, ok)
+	}
+	if _, ok := parseQuota([]byte("max 100000")); ok {
+		t.Error("no limit is a quota")
+	}
+}
+
+// TestThisMachineIsObserved reads the real files.
+func TestThisMachineIsObserved(t *testing.T) {
+	s := Open()
+	h := s.Facts()
+	if h.CPUModel == "" || h.Cores() <= 0 || h.MemoryBytes <= 0 || h.AvailableBytes == nil || len(h.Load) != 3 {
+		t.Errorf("facts %+v", h)
+	}
+	c, err := s.Counters()
+	if err != nil || c.CPUs < 1 || c.Total == 0 || c.Self != os.Getpid() || c.Processes[c.Self].Name == "" {
+		t.Errorf("counters of process %d, %d CPUs, total %d: %v", c.Self, c.CPUs, c.Total, err)
+	}
+}
+
+func TestDisk(t *testing.T) {
+	dir := t.TempDir()
+	if d := Disk(filepath.Join(dir, "not", "yet")); d.Path != dir || d.FreeBytes <= 0 || d.Problem != "" {
+		t.Errorf("disk %+v, want room at %s", d, dir)
+	}
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{file, filepath.Join(file, "below")} {
+		if d := Disk(path); d.Problem == "" {
+			t.Errorf("%s: %+v, want a problem", path, d)
+		}
+	}
+}
+
+func FuzzFacts(f *testing.F) {
+	f.Add([]byte("some avg10=1.23 avg60=0.00 avg300=0.00 total=1\n"))
+	f.Add([]byte("1.25 1.00 0.50 1/100 4242\n"))
+	f.Add([]byte("0-3,8"))
+	f.Add([]byte("always [madvise] never"))
+	f.Add([]byte("3500000"))
+	f.Add([]byte("150000 100000"))
+	f.Add([]byte("pswpin 12\npswpout 3\n"))
+	f.Add([]byte("12 (a) b) S 1 2 3 4 5 6 7 8 9 10 100 20 0 0 20 0 1 0 777 0"))
+	f.Add([]byte("cpu  1 2 3 4 5\ncpu0 1\ncpu1 1\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if v, ok := parsePressure(b); ok && !(v >= 0 && v <= 1) {
+			t.Errorf("%q is a share of %v", b, v)
+		}
+		for _, v := range parseLoads(b) {
+			if !(v >= 0) {
+				t.Errorf("%q is a load of %v", b, v)
+			}
+		}
+		if n := parseCPUList(string(b)); n < 0 || n > maxCPUs {
+			t.Errorf("%q is %d CPUs", b, n)
+		}
+		if s := parseChoice(string(b)); strings.Contains(s, "]") {
+			t.Errorf("%q chooses %q", b, s)
+		}
+		if n, ok := parseKHz(string(b)); ok && n < 1 {
+			t.Errorf("%q is %d MHz", b, n)
+		}
+		if q, ok := parseQuota(b); ok && !(q > 0 && !math.IsInf(q, 0)) {
+			t.Errorf("%q is a quota of %v cores", b, q)
+		}
+		parseCount(b, "pswpin")
+		statusField(b, "Cpus_allowed_list")
+		if n := countCPUs(b); n > len(b) {
+			t.Errorf("%q has %d CPUs", b, n)
+		}
+		if pid, p, ok := parseProcess(b); ok && (pid <= 0 || strings.ContainsAny(p.Name, "\x1b\n\r")) {
+			t.Errorf("%q is process %d %q", b, pid, p.Name)
 		}
 	})
 }

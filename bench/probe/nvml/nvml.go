@@ -43,6 +43,14 @@ type device struct {
 func Open() (probe.Sampler, error) { return open(nvml.New()) }
 
 func open(lib library) (probe.Sampler, error) {
+	s, err := openSampler(lib)
+	if err != nil {
+		return nil, err // not a nil *sampler, which would be no nil Sampler
+	}
+	return s, nil
+}
+
+func openSampler(lib library) (*sampler, error) {
 	switch ret := lib.Init(); ret {
 	case nvml.SUCCESS:
 	case nvml.ERROR_LIBRARY_NOT_FOUND, nvml.ERROR_DRIVER_NOT_LOADED, nvml.ERROR_NO_PERMISSION:
