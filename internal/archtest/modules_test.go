@@ -17,7 +17,7 @@ type outside struct {
 func modules() []outside {
 	return []outside{
 		{"github.com/spf13/cobra", []string{"cmd/paceline"}, "subcommands, help and completion"},
-		{"github.com/goccy/go-yaml", []string{"suites/spec", "cmd/paceline"}, "YAML with positions for messages; one parser for suites and configuration"},
+		{"github.com/goccy/go-yaml", []string{"suites/spec", "cmd/paceline", "deploy/deploytest"}, "YAML with positions for messages; one parser for suites and configuration"},
 		{"github.com/invopop/jsonschema", []string{"bench/result"}, "the result file's schema from its Go types"},
 		{"github.com/daulet/tokenizers", []string{"engine/token"}, "the tokenizer that the models were trained with"},
 		{"github.com/nikolalohinski/gonja/v2", []string{"engine/token"}, "chat templates are Jinja"},
