@@ -123,6 +123,7 @@ type answer struct {
 
 	ended  time.Time // when this goroutine saw that the request's context had ended
 	after  int       // ids made after that
+	cut    bool      // there was text after that, which nobody was told
 	finish *engine.Finish
 }
 
@@ -138,7 +139,11 @@ func (a *answer) event(ctx context.Context, ev engine.Event) {
 			a.after++
 		}
 	}
-	if ev.Text != "" && a.ended.IsZero() {
+	switch {
+	case ev.Text == "":
+	case !a.ended.IsZero():
+		a.cut = true
+	default:
 		a.text = append(a.text, ev.Text...)
 		a.sink(target.Event{At: now, Text: ev.Text, Tokens: a.pending})
 		a.pending = 0
@@ -177,6 +182,9 @@ func (a *answer) reply(ctx context.Context) (target.Reply, error) {
 			return reply, err
 		}
 		return reply, fmt.Errorf("ask the engine: cancelled: %w", f.Err)
+	}
+	if a.cut {
+		return reply, ctx.Err() // whole for the engine, and not for the client
 	}
 	return reply, nil
 }
