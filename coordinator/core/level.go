@@ -45,35 +45,65 @@ func (c *Core) baseOf(ctx context.Context, r ledger.Run) (branch string, asOf ti
 	return runs[0].Branch, asOf, nil
 }
 
-// level reads the level that a series is compared with.
-func (c *Core) level(ctx context.Context, r ledger.Run, cmp *comparison, key result.Key) (gate.Baseline, error) {
-	b := gate.Baseline{Name: cmp.base}
+// levels reads the levels of a suite on a branch from a ledger.
+type levels struct {
+	ledger  ledger.Ledger
+	project string
+	suite   string
+	branch  string
+	run     string       // that is judged: never compared with itself
+	asOf    time.Time    // up to when; zero: all of it
+	pins    []ledger.Pin // the newest first
+}
+
+// Level implements compare.Levels.
+func (l *levels) Level(ctx context.Context, key result.Key) (gate.Baseline, error) {
+	b := gate.Baseline{Name: l.branch}
 	if key.Cell == "" {
 		return b, nil
 	}
-	vs, err := c.levelValues(ctx, r, cmp, key.Digest())
+	vs, err := l.values(ctx, key.Digest())
 	if err != nil {
 		return b, err
 	}
-	b = baseline.Gate(cmp.base, vs, 0)
+	b = baseline.Gate(l.branch, vs, 0)
 	switch {
 	case len(vs) == 0:
-		b.Incomparable, err = c.otherClass(ctx, r, cmp.base, key)
+		b.Incomparable, err = l.otherClass(ctx, key)
 	case len(vs) < baseline.Enough:
-		b.Pooled, err = c.pooled(ctx, r, cmp, key)
+		b.Pooled, err = l.pooled(ctx, key)
 	}
 	return b, err
 }
 
-// levelValues reads the rounds that make a series' level, oldest first.
-func (c *Core) levelValues(ctx context.Context, r ledger.Run, cmp *comparison, digest string) ([]baseline.Record, error) {
-	vs, err := c.cfg.Ledger.Rounds().Values(ctx, ledger.ValueFilter{
-		Series: digest, Branch: cmp.base, Joins: []ledger.Join{ledger.JoinBase}, NotRun: r.ID, Before: cmp.asOf, Limit: levelRead,
+// Pinned implements compare.Levels. A series that was measured in another class then,
+// or not at all, has no pinned level.
+func (l *levels) Pinned(ctx context.Context, key result.Key) (gate.Baseline, bool, error) {
+	if len(l.pins) == 0 {
+		return gate.Baseline{}, false, nil
+	}
+	pin := l.pins[0]
+	vs, err := l.ledger.Baselines().PinnedValues(ctx, pin, key.Digest())
+	if err != nil || len(vs) == 0 {
+		return gate.Baseline{}, false, err
+	}
+	level := baseline.Pinned(records(vs, l.project), pin.Runs)
+	b := baseline.Gate("pinned "+pin.Name, level, 0)
+	if len(level) < baseline.Enough {
+		b.Pooled, err = l.pooled(ctx, key)
+	}
+	return b, true, err
+}
+
+// values reads the rounds that make a series' level, oldest first.
+func (l *levels) values(ctx context.Context, digest string) ([]baseline.Record, error) {
+	vs, err := l.ledger.Rounds().Values(ctx, ledger.ValueFilter{
+		Series: digest, Branch: l.branch, Joins: []ledger.Join{ledger.JoinBase}, NotRun: l.run, Before: l.asOf, Limit: levelRead,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return baseline.Level(records(vs, r.Project), baseline.Query{Branch: cmp.base, Run: r.ID, AsOf: cmp.asOf}), nil
+	return baseline.Level(records(vs, l.project), baseline.Query{Branch: l.branch, Run: l.run, AsOf: l.asOf}), nil
 }
 
 // records are a project's values as judge/baseline takes them.
@@ -96,9 +126,9 @@ const maxPooled = 50
 
 // pooled is the spread of logs over the other series of the suite and class with the
 // metric that have enough rounds. It is 0 where there are none.
-func (c *Core) pooled(ctx context.Context, r ledger.Run, cmp *comparison, key result.Key) (float64, error) {
-	all, err := c.cfg.Ledger.Rounds().Series(ctx, ledger.SeriesFilter{
-		Project: r.Project, Suite: r.Suite, Metric: string(key.Metric), Target: key.Target, Limit: 1000,
+func (l *levels) pooled(ctx context.Context, key result.Key) (float64, error) {
+	all, err := l.ledger.Rounds().Series(ctx, ledger.SeriesFilter{
+		Project: l.project, Suite: l.suite, Metric: string(key.Metric), Target: key.Target, Limit: 1000,
 	})
 	if err != nil {
 		return 0, err
@@ -108,7 +138,7 @@ func (c *Core) pooled(ctx context.Context, r ledger.Run, cmp *comparison, key re
 		if s.Digest == key.Digest() || s.Key.Hardware != key.Hardware || len(levels) == maxPooled {
 			continue
 		}
-		vs, err := c.levelValues(ctx, r, cmp, s.Digest)
+		vs, err := l.values(ctx, s.Digest)
 		if err != nil {
 			return 0, err
 		}
@@ -121,9 +151,9 @@ func (c *Core) pooled(ctx context.Context, r ledger.Run, cmp *comparison, key re
 
 // otherClass names how a series with the same cell and metric differs that does have
 // a level on the branch; "" if there is none.
-func (c *Core) otherClass(ctx context.Context, r ledger.Run, branch string, key result.Key) (string, error) {
-	all, err := c.cfg.Ledger.Rounds().Series(ctx, ledger.SeriesFilter{
-		Project: r.Project, Suite: r.Suite, Metric: string(key.Metric), Target: key.Target, Limit: 1000,
+func (l *levels) otherClass(ctx context.Context, key result.Key) (string, error) {
+	all, err := l.ledger.Rounds().Series(ctx, ledger.SeriesFilter{
+		Project: l.project, Suite: l.suite, Metric: string(key.Metric), Target: key.Target, Limit: 1000,
 	})
 	if err != nil {
 		return "", err
@@ -133,8 +163,8 @@ func (c *Core) otherClass(ctx context.Context, r ledger.Run, branch string, key 
 		if s.Key.Cell != key.Cell || s.Digest == key.Digest() || !s.LastAt.After(newest) {
 			continue
 		}
-		vs, err := c.cfg.Ledger.Rounds().Values(ctx, ledger.ValueFilter{
-			Series: s.Digest, Branch: branch, Joins: []ledger.Join{ledger.JoinBase}, NotRun: r.ID, Limit: 1,
+		vs, err := l.ledger.Rounds().Values(ctx, ledger.ValueFilter{
+			Series: s.Digest, Branch: l.branch, Joins: []ledger.Join{ledger.JoinBase}, NotRun: l.run, Limit: 1,
 		})
 		if err != nil {
 			return "", err
