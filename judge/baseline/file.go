@@ -213,8 +213,10 @@ func (f *File) belongs(x *FileRun) error {
 			return fmt.Errorf("a round has the index %d, want 1 or more", r.Index)
 		case len(r.Subject.Faults) > 0:
 			return fmt.Errorf("round %d has planted faults (%.60s): never part of a level", r.Index, strings.Join(r.Subject.Faults, ", "))
-		case r.Ended.IsZero() || r.Ended.Before(r.Started):
+		case r.Ended.Year() < 2000 || r.Ended.Before(r.Started):
 			return fmt.Errorf("round %d doesn't say when it ended, or did so before it began", r.Index)
+		case r.AttemptID == "":
+			return fmt.Errorf("round %d doesn't say which attempt it belongs to", r.Index)
 		}
 	}
 	return nil
