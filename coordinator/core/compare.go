@@ -12,26 +12,22 @@ import (
 // comparison is a run held against the levels of the ledger.
 type comparison struct {
 	*compare.Comparison
-	asOf time.Time // up to when the level was read; zero: all of it
+	asOf     time.Time // up to when the level was read; zero: all of it
+	loosened []string  // rules that demand less than the base's, which hold
 }
 
 // compare applies every gate of the suite to the run's rounds.
 func (c *Core) compare(ctx context.Context, r ledger.Run, s *spec.Suite, rounds []ledger.Round) (*comparison, error) {
-	branch, asOf, err := c.baseOf(ctx, r)
+	base, err := c.baseOf(ctx, r, s)
 	if err != nil {
 		return nil, err
 	}
-	cells, err := compare.Cells(s, r.Subject.Target)
-	if err != nil {
-		return nil, err
-	}
-	pins, err := c.cfg.Ledger.Baselines().Pins(ctx, r.Project, r.Suite)
+	cells, err := compare.Cells(base.suite, r.Subject.Target)
 	if err != nil {
 		return nil, err
 	}
 	in := compare.Input{
-		Run: r.Run, Cells: cells, Faults: r.Faults, Base: branch,
-		Levels: &levels{ledger: c.cfg.Ledger, project: r.Project, suite: r.Suite, branch: branch, run: r.ID, asOf: asOf, pins: pins},
+		Run: r.Run, Cells: cells, Faults: r.Faults, Base: base.name, Levels: base.levels,
 	}
 	for _, x := range rounds {
 		in.Rounds = append(in.Rounds, x.Round)
@@ -40,5 +36,5 @@ func (c *Core) compare(ctx context.Context, r ledger.Run, s *spec.Suite, rounds 
 	if err != nil {
 		return nil, err
 	}
-	return &comparison{Comparison: cmp, asOf: asOf}, nil
+	return &comparison{Comparison: cmp, asOf: base.asOf, loosened: base.loosened}, nil
 }

@@ -127,7 +127,7 @@ func retried(later []ledger.Attempt, a ledger.Attempt) bool {
 // identity compares the commit that a run claims with the revision that the measured
 // binary carries.
 func identity(r ledger.Run, rounds []ledger.Round) *gate.Problem {
-	if r.Commit == "" {
+	if r.Commit == "" || optionsOf(r).Against.OtherRepository {
 		return nil
 	}
 	for _, x := range rounds {
@@ -236,7 +236,7 @@ func (c *Core) decide(ctx context.Context, r ledger.Run, cmp *comparison, proble
 		}
 	}
 	verdicts, names := cmp.Verdicts()
-	v := gate.Overall(verdicts, names, problems, gate.Options{Inconclusive: o.Inconclusive, RequireBaseline: o.RequireBaseline})
+	v := gate.Overall(verdicts, names, problems, gate.Options{Inconclusive: o.Inconclusive, RequireBaseline: o.RequireBaseline, Loosened: cmp.loosened})
 	j, err := c.judgement(r, cmp, v)
 	if err != nil {
 		return err

@@ -2,48 +2,16 @@ package core
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/coordinator/ledger"
+	"github.com/paceline/paceline/coordinator/level"
 	"github.com/paceline/paceline/judge/baseline"
 	"github.com/paceline/paceline/judge/gate"
 )
-
-// levelRead is how many values of a series are read to find the last ten rounds of
-// different runs and machines.
-const levelRead = 200
-
-// baseOf finds the branch whose level a run is compared with. A candidate names the
-// branch, or a commit that was measured on it: then the level is read as of that
-// commit, so that what came after it says nothing about the change.
-func (c *Core) baseOf(ctx context.Context, r ledger.Run) (branch string, asOf time.Time, err error) {
-	if r.Lane != result.LaneCandidate {
-		return r.Branch, time.Time{}, nil
-	}
-	runs, err := c.cfg.Ledger.Runs().List(ctx, ledger.RunFilter{
-		Project: r.Project, Suite: r.Suite, Commit: r.BaseRef, Lane: result.LaneBase, States: []ledger.RunState{ledger.RunDecided},
-	})
-	if err != nil {
-		return "", time.Time{}, err
-	}
-	if len(runs) == 0 {
-		return r.BaseRef, time.Time{}, nil
-	}
-	for _, x := range runs {
-		rounds, err := c.cfg.Ledger.Rounds().OfRun(ctx, x.ID)
-		if err != nil {
-			return "", time.Time{}, err
-		}
-		for _, y := range rounds {
-			if end := y.At.Add(time.Millisecond); end.After(asOf) { // values of a round lie within its millisecond
-				asOf = end
-			}
-		}
-	}
-	return runs[0].Branch, asOf, nil
-}
 
 // levels reads the levels of a suite on a branch from a ledger.
 type levels struct {
@@ -53,6 +21,7 @@ type levels struct {
 	branch  string
 	run     string       // that is judged: never compared with itself
 	asOf    time.Time    // up to when; zero: all of it
+	history *history     // what had been committed then; nil: unknown
 	pins    []ledger.Pin // the newest first
 }
 
@@ -69,7 +38,9 @@ func (l *levels) Level(ctx context.Context, key result.Key) (gate.Baseline, erro
 	b = baseline.Gate(l.branch, vs, 0)
 	switch {
 	case len(vs) == 0:
-		b.Incomparable, err = l.otherClass(ctx, key)
+		if b.Incomparable, err = l.otherClass(ctx, key); err == nil && b.Incomparable == "" {
+			b.Incomparable, err = l.laterOnly(ctx, key.Digest())
+		}
 	case len(vs) < baseline.Enough:
 		b.Pooled, err = l.pooled(ctx, key)
 	}
@@ -87,9 +58,9 @@ func (l *levels) Pinned(ctx context.Context, key result.Key) (gate.Baseline, boo
 	if err != nil || len(vs) == 0 {
 		return gate.Baseline{}, false, err
 	}
-	level := baseline.Pinned(records(vs, l.project), pin.Runs)
-	b := baseline.Gate("pinned "+pin.Name, level, 0)
-	if len(level) < baseline.Enough {
+	pinned := baseline.Pinned(level.Records(vs, l.project), pin.Runs)
+	b := baseline.Gate("pinned "+pin.Name, pinned, 0)
+	if len(pinned) < baseline.Enough {
 		b.Pooled, err = l.pooled(ctx, key)
 	}
 	return b, true, err
@@ -98,27 +69,31 @@ func (l *levels) Pinned(ctx context.Context, key result.Key) (gate.Baseline, boo
 // values reads the rounds that make a series' level, oldest first.
 func (l *levels) values(ctx context.Context, digest string) ([]baseline.Record, error) {
 	vs, err := l.ledger.Rounds().Values(ctx, ledger.ValueFilter{
-		Series: digest, Branch: l.branch, Joins: []ledger.Join{ledger.JoinBase}, NotRun: l.run, Before: l.asOf, Limit: levelRead,
+		Series: digest, Branch: l.branch, Joins: []ledger.Join{ledger.JoinBase}, NotRun: l.run, Before: l.asOf, Limit: level.Read,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return baseline.Level(records(vs, l.project), baseline.Query{Branch: l.branch, Run: l.run, AsOf: l.asOf}), nil
+	if l.history != nil {
+		vs = l.history.of(vs)
+	}
+	return baseline.Level(level.Records(vs, l.project), baseline.Query{Branch: l.branch, Run: l.run, AsOf: l.asOf}), nil
 }
 
-// records are a project's values as judge/baseline takes them.
-func records(vs []ledger.Value, project string) []baseline.Record {
-	var out []baseline.Record
-	for _, v := range vs {
-		if v.Project != project {
-			continue
-		}
-		out = append(out, baseline.Record{
-			RunID: v.Run, RoundID: v.Round, Machine: v.Machine, Branch: v.Branch, Lane: v.Lane, Faults: v.Faults, Valid: v.Valid,
-			State: baseline.State(v.Join), At: v.At, CommitTime: v.CommitTime, Value: v.Value,
-		})
+// laterOnly says so where the series has a level, but only of commits that the
+// candidate's history has not.
+func (l *levels) laterOnly(ctx context.Context, digest string) (string, error) {
+	if l.history == nil {
+		return "", nil
 	}
-	return out
+	vs, err := l.ledger.Rounds().Values(ctx, ledger.ValueFilter{
+		Series: digest, Project: l.project, Branch: l.branch, Joins: []ledger.Join{ledger.JoinBase}, NotRun: l.run, Limit: 1,
+	})
+	if err != nil || len(vs) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("commits of %s that this change doesn't have; none of the %d up to its merge base %.12s was measured",
+		l.branch, len(l.history.Commits), l.history.Commits[0]), nil
 }
 
 // maxPooled bounds the series over which a spread is pooled.
