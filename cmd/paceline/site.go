@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/coordinator/api"
+	"github.com/paceline/paceline/coordinator/level"
 	"github.com/paceline/paceline/coordinator/series/sql"
 	"github.com/paceline/paceline/dashboard/page"
 )
@@ -16,6 +17,7 @@ import (
 func (l *local) serve(ln net.Listener, log *slog.Logger) (end func(), err error) {
 	deps := api.From(l.core, l.ledger)
 	deps.Version, deps.Log = version, log
+	deps.Baselines = level.New(l.ledger, time.Now, version)
 	routes, err := api.New(deps)
 	if err != nil {
 		return nil, fail(exitMachine, "%w", err)
