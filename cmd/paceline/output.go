@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,41 +21,50 @@ import (
 // outputFlags are the flags that say how a run is shown and where it is written.
 type outputFlags struct {
 	format  string
+	outputs []string // KIND=PATH
+	ci      string
 	report  string
 	out     string
 	verbose bool
+
+	suite string // name or file of the suite, set by the command; for messages that point into it
+	files []outputFile
+	ready bool // checked: what was asked for can be written
+	told  bool // a report was shown and written
 }
 
 func (o *outputFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&o.format, "format", "human", "of the verdict: "+strings.Join(format.Names(), ", "))
+	names := strings.Join(format.Names(), ", ")
+	fl.StringVar(&o.format, "format", "human", "of the verdict on standard output: "+names)
+	fl.StringArrayVar(&o.outputs, "output", nil, "also write the verdict to a file, as KIND=PATH with a kind of --format; may be repeated")
+	fl.StringVar(&o.ci, "ci", "auto", "tell the CI system that runs this: auto (a GitHub job gets its summary, annotations and step outputs), none")
 	fl.StringVar(&o.report, "report", "", "write the run's page to this HTML file, which opens from disk")
 	fl.StringVar(&o.out, "out", "", "write the result to this JSON file, its samples beside it")
-	fl.BoolVarP(&o.verbose, "verbose", "v", false, "log what coordinator and agent do")
+	fl.BoolVarP(&o.verbose, "verbose", "v", false, "show values without a rule too, and log what coordinator and agent do")
 }
 
 // check refuses what could only fail after minutes of measuring.
 func (o *outputFlags) check() error {
-	if !slices.Contains(format.Names(), o.format) {
-		return fail(exitRequest, "unknown format %q: known are %s", o.format, strings.Join(format.Names(), ", "))
+	if err := format.Check(o.format); err != nil {
+		return fail(exitRequest, "--format: %w", err)
 	}
-	for _, path := range []string{o.report, o.out} {
-		if path == "" {
-			continue
-		}
-		if dir := filepath.Dir(path); !isFolder(dir) {
-			return fail(exitRequest, "can't write %s: there is no folder %s", path, dir)
-		}
-		if isFolder(path) {
-			return fail(exitRequest, "can't write %s: it is a folder", path)
-		}
+	if o.ci != "auto" && o.ci != "none" {
+		return fail(exitRequest, "--ci %q: wanted auto or none", o.ci)
 	}
+	if err := o.checkFiles(); err != nil {
+		return err
+	}
+	o.ready = true
 	return nil
 }
 
-func isFolder(path string) bool {
-	st, err := os.Stat(path)
-	return err == nil && st.IsDir()
+// job is the CI job that is to be told.
+func (o *outputFlags) job() githubJob {
+	if o.ci == "none" {
+		return githubJob{}
+	}
+	return githubFrom(os.Getenv)
 }
 
 // display shows progress on standard error.
@@ -81,33 +90,73 @@ func (o *outputFlags) logger(cmd *cobra.Command) *slog.Logger {
 }
 
 // finish shows a decided run and writes what was asked for. Its error carries the
-// verdict's exit code.
+// verdict's exit code: that something can't be written never hides it.
 func (o *outputFlags) finish(cmd *cobra.Command, e evidence, run string, exit int) error {
 	rep, err := e.Report(cmd.Context(), run)
 	if err != nil {
-		return fail(exitMachine, "read the verdict: %w", err)
+		return o.ended(cmd, nil, run, fail(exitMachine, "read the verdict of run %s: %w", run, err))
 	}
-	w := cmd.OutOrStdout()
-	if err := format.Write(w, o.format, &rep, format.Options{Colour: colour(w), All: o.verbose}); err != nil {
-		return fail(exitMachine, "show the verdict: %w", err)
+	errs := o.deliver(cmd, &rep, nil)
+	errs = append(errs, o.writeEvidence(cmd.Context(), e, rep)...)
+	if len(errs) == 0 {
+		if exit != exitOK {
+			return &exitError{code: exit}
+		}
+		return nil
 	}
-	if err := o.files(cmd.Context(), e, rep); err != nil {
-		return err
+	code := exit
+	if code == exitOK {
+		code = exitMachine
 	}
-	if exit != exitOK {
-		return &exitError{code: exit}
-	}
-	return nil
+	return fail(code, "the verdict is %s (exit %d) and the run is stored in the data folder all the same, but not everything could be written:\n%w",
+		strings.ToUpper(string(rep.Overall.Kind)), exit, indented(errs))
 }
 
-// files writes the report and the result.
-func (o *outputFlags) files(ctx context.Context, e evidence, rep format.Report) error {
+// deliver shows a report and writes it wherever it is wanted. cause is why there is no
+// verdict; nil where there is one.
+func (o *outputFlags) deliver(cmd *cobra.Command, rep *format.Report, cause error) (errs []error) {
+	o.told = true
+	job := o.job()
+	o.locate(rep, job)
+	w := cmd.OutOrStdout()
+	as := job.annotations(rep, cause)
+	var err error
+	switch {
+	case o.format == "github": // the same annotations, and these streams end in one log
+		_, err = w.Write(format.Commands(as))
+		as = nil
+	case o.format != "human" || cause == nil: // else the message on standard error says it all
+		err = format.Write(w, o.format, rep, format.Options{Colour: colour(w), All: o.verbose})
+	}
+	if err != nil {
+		errs = append(errs, fmt.Errorf("%s to standard output: %w", o.format, err))
+	}
+	for _, f := range o.files {
+		if err := f.write(rep, o.verbose); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	job.tell(cmd.ErrOrStderr(), rep, as)
+	return errs
+}
+
+// indented writes errors one a line.
+func indented(errs []error) error {
+	lines := make([]string, len(errs))
+	for i, err := range errs {
+		lines[i] = "  " + err.Error()
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+// writeEvidence writes the page and the result.
+func (o *outputFlags) writeEvidence(ctx context.Context, e evidence, rep format.Report) (errs []error) {
 	if o.report == "" && o.out == "" {
 		return nil
 	}
 	doc, err := e.Document(ctx, rep.RunID)
 	if err != nil {
-		return fail(exitMachine, "read the result: %w", err)
+		return []error{fmt.Errorf("read the result: %w", err)}
 	}
 	var samples []result.Sample
 	err = e.Samples(ctx, rep.RunID, func(s result.Sample) error {
@@ -115,11 +164,11 @@ func (o *outputFlags) files(ctx context.Context, e evidence, rep format.Report) 
 		return nil
 	})
 	if err != nil {
-		return fail(exitMachine, "read the samples: %w", err)
+		return []error{fmt.Errorf("read the samples: %w", err)}
 	}
 	if o.out != "" {
 		if err := result.Write(o.out, &doc, samples); err != nil {
-			return fail(exitMachine, "%w: the run is stored in the data folder all the same", err)
+			errs = append(errs, err)
 		}
 	}
 	if o.report != "" {
@@ -131,31 +180,11 @@ func (o *outputFlags) files(ctx context.Context, e evidence, rep format.Report) 
 			}
 			return nil
 		}}
-		if err := writeReport(o.report, in); err != nil {
-			return fail(exitMachine, "write report %s: %w: the run is stored in the data folder all the same", o.report, err)
+		if err := writeFile(o.report, func(w io.Writer) error { return report.Render(w, in) }); err != nil {
+			errs = append(errs, fmt.Errorf("report to %s: %w", o.report, err))
 		}
 	}
-	return nil
-}
-
-// writeReport writes the page beside path, then puts it in its place.
-func writeReport(path string, in report.Input) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone already where all went well
-	err = report.Render(f, in)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return errs
 }
 
 // colour says whether text for w may have colours.

@@ -138,13 +138,15 @@ ends with the verdict's exit code.
 ` + exitCodesHelp,
 		Example: `  paceline run ci
   paceline run throughput --model ~/models/Qwen2.5-0.5B-Instruct --report out.html
-  paceline run ci --commit $(git rev-parse HEAD) --branch feature --base-ref main`,
+  paceline run ci --commit $(git rev-parse HEAD) --branch feature --base-ref main
+  paceline run ci --output junit=report.xml --output markdown=comment.md`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := engineHere(); err != nil {
+		RunE: out.telling(func(cmd *cobra.Command, args []string) error {
+			out.suite = args[0]
+			if err := out.check(); err != nil {
 				return err
 			}
-			if err := out.check(); err != nil {
+			if err := engineHere(); err != nil {
 				return err
 			}
 			q, err := f.request(args[0])
@@ -164,10 +166,10 @@ ends with the verdict's exit code.
 			defer l.close()
 			run, err := l.measure(ctx, q, out.display(cmd))
 			if err != nil {
-				return err
+				return out.ended(cmd, l.core, run.ID, err)
 			}
 			return out.finish(cmd, l.core, run.ID, run.Exit)
-		},
+		}),
 	}
 	f.add(cmd)
 	out.add(cmd)

@@ -72,14 +72,14 @@ func runThere(ctx context.Context, cmd *cobra.Command, url string, q core.Submit
 		if _, err := c.Cancel(stop, run.ID, "interrupted"); err != nil {
 			return fail(exitMachine, "cancel run %s: %w", run.ID, err)
 		}
-		return fail(exitCancelled, "run %s is cancelled", run.ID)
+		return out.ended(cmd, remote{c}, run.ID, fail(exitCancelled, "run %s is cancelled", run.ID))
 	}
 	if err != nil {
 		return &exitError{code: remoteCode(err), err: err}
 	}
 	d.end()
 	if done.State == client.StateCancelled {
-		return fail(exitCancelled, "run %s was cancelled: %s", run.ID, done.Reason)
+		return out.ended(cmd, remote{c}, run.ID, fail(exitCancelled, "run %s was cancelled: %s", run.ID, done.Reason))
 	}
 	return out.finish(cmd, remote{c}, run.ID, done.Exit)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/internal/datadir"
 )
 
@@ -36,7 +37,8 @@ During a run Ctrl-C cancels it (exit 5); after it, Ctrl-C only stops the server 
 ` + exitCodesHelp,
 		Example: "  paceline up\n  paceline up --suite ci\n  paceline up --suite ci --once",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: out.telling(func(cmd *cobra.Command, _ []string) error {
+			out.suite = suite
 			if once && suite == "" {
 				return fail(exitRequest, "--once needs --suite: there is nothing to end with")
 			}
@@ -78,7 +80,7 @@ During a run Ctrl-C cancels it (exit 5); after it, Ctrl-C only stops the server 
 			fmt.Fprintf(cmd.ErrOrStderr(), "\nthe dashboard is at %s · Ctrl-C stops it\n", url)
 			<-ctx.Done()
 			return nil
-		},
+		}),
 	}
 	f.add(cmd)
 	out.add(cmd)
@@ -93,13 +95,15 @@ During a run Ctrl-C cancels it (exit 5); after it, Ctrl-C only stops the server 
 // runSuite measures and shows the verdict. A verdict that isn't a pass is told by the
 // error, whose message was shown already.
 func (l *local) runSuite(ctx context.Context, cmd *cobra.Command, f *runFlags, out *outputFlags, suite string) error {
+	var run ledger.Run
 	q, err := f.request(suite)
-	if err != nil {
-		return err
+	if err == nil {
+		run, err = l.measure(ctx, q, out.display(cmd))
 	}
-	run, err := l.measure(ctx, q, out.display(cmd))
 	if err == nil {
 		err = out.finish(cmd, l.core, run.ID, run.Exit)
+	} else {
+		err = out.ended(cmd, l.core, run.ID, err)
 	}
 	var exit *exitError
 	if errors.As(err, &exit) && exit.err != nil && ctx.Err() == nil {

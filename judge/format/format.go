@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/paceline/paceline/bench/metric"
 	"github.com/paceline/paceline/judge/gate"
@@ -15,8 +15,17 @@ import (
 // Options say how a report is written.
 type Options struct {
 	Colour bool // ANSI colours, of "human" only; the caller honours NO_COLOR
-	All    bool // also values without a rule, of "human" only
+	All    bool // also values without a rule, of "human" and "openmetrics" only
+	// Limit is the most bytes of "markdown", at least MinLimit; 0: CommentLimit.
+	Limit int
 }
+
+// Limits of Markdown in bytes.
+const (
+	CommentLimit = 65_536  // of a comment on GitHub, which counts characters: never more than bytes
+	SummaryLimit = 1 << 20 // of a step's job summary on GitHub, and of an annotation on Buildkite
+	MinLimit     = 16_384  // verdict, title and links fit in it, whatever their texts are
+)
 
 // form is one way to write a report.
 type form struct {
@@ -31,6 +40,7 @@ func forms() []form {
 		{"markdown", markdown},
 		{"junit", junit},
 		{"github", github},
+		{"openmetrics", openmetrics},
 	}
 }
 
@@ -57,17 +67,33 @@ func Write(w io.Writer, name string, r *Report, o Options) error {
 		_, err := w.Write(b.Bytes())
 		return err
 	}
-	if near := metric.Nearest(name, Names()); near != "" {
+	return Check(name)
+}
+
+// Check says what is wrong with a format's name, or nil.
+func Check(name string) error {
+	names := Names()
+	if slices.Contains(names, name) {
+		return nil
+	}
+	if near := metric.Nearest(name, names); near != "" {
 		return fmt.Errorf("no format is named %q: did you mean %q?", name, near)
 	}
-	return fmt.Errorf("no format is named %q: known are %s", name, strings.Join(Names(), ", "))
+	return fmt.Errorf("no format is named %q: known are %s", name, strings.Join(names, ", "))
 }
 
 func asJSON(b *bytes.Buffer, r *Report, _ Options) error {
-	enc := json.NewEncoder(b)
+	var raw bytes.Buffer
+	enc := json.NewEncoder(&raw)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	return enc.Encode(r)
+	if err := enc.Encode(r); err != nil {
+		return err
+	}
+	// Two marks in a row stand within a string only. Runners take "##[" there for a
+	// command; a reader of JSON sees no difference.
+	b.Write(bytes.ReplaceAll(raw.Bytes(), []byte("##"), []byte(`#\u0023`)))
+	return nil
 }
 
 // Symbol is a verdict's shape, so that nobody needs its colour.
@@ -217,15 +243,11 @@ func (r *Report) verdictLine() string {
 
 // title names the run: "ci · engine · robot-stories · main@9d0e7c4".
 func (r *Report) title() string {
-	text := plain(r.Suite) + " · " + plain(r.Subject)
 	at := plain(r.Branch)
 	if r.Commit != "" {
 		at += "@" + short(plain(r.Commit))
 	}
-	if at != "" {
-		text += " · " + at
-	}
-	return text
+	return strings.Join(slices.DeleteFunc([]string{plain(r.Suite), plain(r.Subject), at}, func(s string) bool { return s == "" }), " · ")
 }
 
 // amount is "3 rounds × 2 trials".
@@ -241,11 +263,7 @@ func (r *Report) amount() string {
 func (r *Report) unexplained() []string {
 	var out []string
 	for _, s := range r.Overall.Also {
-		said := false
-		for _, l := range r.gated() {
-			said = said || l.Verdict.Reason != "" && strings.HasSuffix(s, ": "+l.Verdict.Reason)
-		}
-		if !said {
+		if !r.explained(s) {
 			out = append(out, s)
 		}
 	}
@@ -257,22 +275,4 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-func short(commit string) string {
-	if len(commit) > 10 {
-		return commit[:10]
-	}
-	return commit
-}
-
-// plain makes a text safe for a terminal and one line: names and reasons come from
-// suites, servers and machines. Control and formatting characters become spaces.
-func plain(s string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || unicode.Is(unicode.Cf, c) || c == 0x2028 || c == 0x2029 {
-			return ' '
-		}
-		return c
-	}, strings.ToValidUTF8(s, "�"))
 }

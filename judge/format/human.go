@@ -13,8 +13,8 @@ import (
 
 // human writes a report for a terminal. The first line says the verdict and so does
 // the last, which is what a log ends with.
-func human(b *bytes.Buffer, r *Report, o Options) error {
-	p := painter{o.Colour}
+func human(out *bytes.Buffer, r *Report, o Options) error {
+	p, b := painter{o.Colour}, &bytes.Buffer{}
 	fmt.Fprintf(b, "%s %s\n", p.kind(r.Overall.Kind, Symbol(r.Overall.Kind)), r.verdictLine())
 	fmt.Fprintf(b, "\n%s · %s", r.title(), r.amount())
 	if r.Machine != "" {
@@ -45,7 +45,12 @@ func human(b *bytes.Buffer, r *Report, o Options) error {
 	if r.Repeat != "" {
 		fmt.Fprintf(b, "repeat  %s\n", plain(r.Repeat))
 	}
-	fmt.Fprintf(b, "run %s  %s\n", plain(r.RunID), p.kind(r.Overall.Kind, fmt.Sprintf("%s %s (exit %d)", Symbol(r.Overall.Kind), strings.ToUpper(string(r.Overall.Kind)), r.Overall.Exit)))
+	name := "run " + plain(r.RunID)
+	if r.RunID == "" {
+		name = "no run"
+	}
+	fmt.Fprintf(b, "%s  %s\n", name, p.kind(r.Overall.Kind, fmt.Sprintf("%s %s (exit %d)", Symbol(r.Overall.Kind), strings.ToUpper(string(r.Overall.Kind)), r.Overall.Exit)))
+	out.WriteString(inert(b.String()))
 	return nil
 }
 

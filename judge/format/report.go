@@ -1,5 +1,6 @@
 // Package format shows a run's verdict: to a person at a terminal, in Markdown, as
-// JUnit, as annotations of a CI system, as JSON.
+// JUnit, as annotations and outputs of a GitHub job, as OpenMetrics, as JSON. What
+// each form looks like and who reads it stands in docs/outputs.md.
 //
 // All forms are made of one Report, which is data and is stored as it is. What the
 // verdict is is judge/gate's; pages show the same Report (dashboard/page).
@@ -30,6 +31,9 @@ type Report struct {
 	Overall  gate.Run  `json:"overall"`
 	PageURL  string    `json:"page_url,omitempty"`
 	Repeat   string    `json:"repeat,omitempty"` // a command that repeats the run
+	// Source is the suite's file as a path from the root of the repository that it lies
+	// in, with slashes; empty where it doesn't lie in one or isn't known.
+	Source string `json:"source,omitempty"`
 }
 
 // Line is one metric of one cell, with the verdict on it where it is gated.
@@ -44,4 +48,6 @@ type Line struct {
 	Rounds   int               `json:"rounds"`           // 0: no value, see Missing
 	Missing  string            `json:"missing,omitempty"`
 	Verdict  *gate.Verdict     `json:"verdict,omitempty"` // nil: not gated, only shown
+	// SourceLine is where in Source the rule stands, or the workload; 0: not known.
+	SourceLine int `json:"source_line,omitempty"`
 }

@@ -44,6 +44,9 @@ type Run struct {
 	Exit     int      `json:"exit"`
 	Headline string   `json:"headline"`       // first line for people
 	Also     []string `json:"also,omitempty"` // what else is the matter
+	// Problems are those of the run that count, beside what the series say: a machine
+	// that was lost, a request that was wrong. Headline and Also tell them too.
+	Problems []Problem `json:"problems,omitempty"`
 }
 
 // cause is a line of the table: what was found for it, and what follows.
@@ -58,6 +61,7 @@ type cause struct {
 func Overall(series []Verdict, names []string, problems []Problem, o Options) Run {
 	by := map[Kind][]string{}
 	var request, machine, listed []string
+	var counted []Problem
 	for i, v := range series {
 		text := names[i] + ": " + v.Reason
 		if v.Kind == Error && v.Config {
@@ -68,12 +72,14 @@ func Overall(series []Verdict, names []string, problems []Problem, o Options) Ru
 	}
 	for _, p := range problems {
 		text := p.Kind + ": " + p.Detail
-		switch {
-		case p.Request:
-			request = append(request, text)
-		case p.Kind == "missing" && o.MinMachines > 0 && o.Machines >= o.MinMachines:
+		if p.Kind == "missing" && !p.Request && o.MinMachines > 0 && o.Machines >= o.MinMachines {
 			listed = append(listed, text)
-		default:
+			continue
+		}
+		counted = append(counted, p)
+		if p.Request {
+			request = append(request, text)
+		} else {
 			machine = append(machine, text)
 		}
 	}
@@ -108,7 +114,7 @@ func Overall(series []Verdict, names []string, problems []Problem, o Options) Ru
 	}
 	causes = append(causes, cause{Warn, ExitOK, append(by[Warn], o.Loosened...)})
 
-	var r Run
+	r := Run{Problems: counted}
 	for _, c := range causes {
 		switch {
 		case len(c.found) == 0:

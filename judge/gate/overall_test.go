@@ -116,3 +116,20 @@ func TestFigures(t *testing.T) {
 		}
 	}
 }
+
+// TestOverallKeepsProblems: what belongs to no series stays told apart from what does,
+// so that a form with a place of its own for it needn't guess.
+func TestOverallKeepsProblems(t *testing.T) {
+	lost := Problem{Kind: "lost", Detail: "gpu-07"}
+	missing := Problem{Kind: "missing", Detail: "gpu-03 is offline"}
+	wrong := Problem{Request: true, Kind: "identity", Detail: "commit a, measured b"}
+	v, names := verdicts(Fail)
+	if got := Overall(v, names, []Problem{lost, missing, wrong}, Options{}).Problems; len(got) != 3 {
+		t.Errorf("kept %+v", got)
+	}
+	// One that is only listed is none.
+	got := Overall(v, names, []Problem{missing, lost}, Options{Machines: 2, MinMachines: 2}).Problems
+	if len(got) != 1 || got[0] != lost {
+		t.Errorf("kept %+v", got)
+	}
+}

@@ -18,9 +18,15 @@ import (
 // messages call the document. Anchors, aliases, tags and merge keys are not part of
 // the format.
 func Parse(name string, src []byte) (*Suite, error) {
+	s, _, err := parse(name, src)
+	return s, err
+}
+
+// parse also gives the reader, which knows where everything stood.
+func parse(name string, src []byte) (*Suite, *reader, error) {
 	body, err := document(name, src)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r := &reader{file: name, places: map[string]place{}, bad: map[string]bool{}}
 	s := r.suite(body)
@@ -28,9 +34,9 @@ func Parse(name string, src []byte) (*Suite, error) {
 		r.blame(p)
 	}
 	if len(r.problems) > 0 {
-		return nil, r.problems.sorted()
+		return nil, nil, r.problems.sorted()
 	}
-	return s, nil
+	return s, r, nil
 }
 
 // document gives the body of the only document in src.
