@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/paceline/paceline/bench/metric"
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/judge/gate"
 	"github.com/paceline/paceline/suites/spec"
@@ -36,6 +37,7 @@ type Cell struct {
 	Workload string
 	Point    map[string]string
 	Rules    []gate.Rule
+	Foreign  map[metric.ID]gate.Foreign // its metrics that are not in the table
 }
 
 // Cells are a suite's cells on one target, with the suite's gates as rules.
@@ -73,6 +75,15 @@ type Input struct {
 	Faults []string // planted defects that the run was asked to have
 	Base   string   // name of the level, for people
 	Levels Levels
+
+	// Sparse: a round need not have every cell, as where rounds of several files are
+	// laid together. Else a round without a cell is one that lost it.
+	Sparse bool
+	// Fit changes a rule to what it is held against; nil: rules hold as they are.
+	Fit func(gate.Rule, gate.Baseline, gate.Candidate) gate.Rule
+	// Unmet words the verdict on rounds that were asked for and not run; have is how
+	// many there are. nil: that the run was decided without them.
+	Unmet func(have int, n gate.Need) string
 }
 
 // Comparison is every check of a run with what came of it.
@@ -89,6 +100,7 @@ type Check struct {
 	Pinned  string     // name of the pinned level; empty: the other one
 	Outcome gate.Outcome
 
+	level     gate.Baseline
 	candidate gate.Candidate
 }
 
@@ -115,7 +127,7 @@ func Compare(ctx context.Context, in Input) (*Comparison, error) {
 	}
 	for _, cell := range in.Cells {
 		for _, rule := range cell.Rules {
-			for _, m := range measured(in.Run.Subject, in.Rounds, cell, rule.Metric) {
+			for _, m := range cmp.measured(cell, rule.Metric) {
 				if err := cmp.apply(ctx, cell, rule, m); err != nil {
 					return nil, err
 				}
@@ -128,13 +140,11 @@ func Compare(ctx context.Context, in Input) (*Comparison, error) {
 // apply makes the checks of one rule on one series: against the level and, where there
 // is one, the pinned level, so that small steps can't add up.
 func (m *Comparison) apply(ctx context.Context, cell Cell, rule gate.Rule, x measurement) error {
-	k := Check{Cell: cell, Rule: rule, Key: x.key, candidate: x.candidate}
 	b, err := m.Levels.Level(ctx, x.key)
 	if err != nil {
 		return err
 	}
-	k.Outcome = gate.Decide(rule, b, x.candidate)
-	m.Checks = append(m.Checks, k)
+	m.check(Check{Cell: cell, Rule: rule, Key: x.key, level: b, candidate: x.candidate})
 	if !rule.Relative() || x.digest == "" {
 		return nil
 	}
@@ -142,9 +152,17 @@ func (m *Comparison) apply(ctx context.Context, cell Cell, rule gate.Rule, x mea
 	if err != nil || !ok {
 		return err
 	}
-	k.Pinned, k.Outcome = b.Name, gate.Decide(rule, b, x.candidate)
-	m.Checks = append(m.Checks, k)
+	m.check(Check{Cell: cell, Rule: rule, Key: x.key, Pinned: b.Name, level: b, candidate: x.candidate})
 	return nil
+}
+
+// check decides one check.
+func (m *Comparison) check(k Check) {
+	if m.Fit != nil {
+		k.Rule = m.Fit(k.Rule, k.level, k.candidate)
+	}
+	k.Outcome = gate.Decide(k.Rule, k.level, k.candidate)
+	m.Checks = append(m.Checks, k)
 }
 
 // Need is how many more rounds the checks ask for, and why; 0 when enough is known:
@@ -162,17 +180,16 @@ func (m *Comparison) Need() (n int, why string) {
 }
 
 // Verdicts gives every check's verdict with its name. One that asked for rounds
-// which were not run is inconclusive.
+// which were not run is inconclusive, or invalid where there is no valid round at all.
 func (m *Comparison) Verdicts() (vs []gate.Verdict, names []string) {
-	for _, k := range m.Checks {
-		v := gate.Verdict{Kind: gate.Inconclusive, Rule: k.Rule}
-		switch {
-		case k.Outcome.Verdict != nil:
-			v = *k.Outcome.Verdict
-		case k.Outcome.Need != nil:
-			v.Reason = fmt.Sprintf("%d more rounds were asked for and not run, because the run was decided without them: %s", k.Outcome.Need.Rounds, k.Outcome.Need.Why)
+	unmet := m.Unmet
+	if unmet == nil {
+		unmet = func(_ int, n gate.Need) string {
+			return fmt.Sprintf("%d more rounds were asked for and not run, because the run was decided without them: %s", n.Rounds, n.Why)
 		}
-		vs, names = append(vs, v), append(names, k.Name())
+	}
+	for _, k := range m.Checks {
+		vs, names = append(vs, gate.Unmet(k.Rule, k.level, k.candidate, unmet)), append(names, k.Name())
 	}
 	return vs, names
 }

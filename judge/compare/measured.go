@@ -20,7 +20,8 @@ type measurement struct {
 // measured groups a cell's values of a metric by series: rounds on machines of
 // another class are another series. A metric that no round has is one measurement
 // without a series.
-func measured(s result.Subject, rounds []result.Round, cell Cell, id metric.ID) []measurement {
+func (in *Input) measured(cell Cell, id metric.ID) []measurement {
+	s, rounds := in.Run.Subject, in.Rounds
 	var out []measurement
 	of := func(key result.Key) *gate.Candidate {
 		digest := key.Digest()
@@ -36,11 +37,17 @@ func measured(s result.Subject, rounds []result.Round, cell Cell, id metric.ID) 
 	for i := range rounds {
 		x := &rounds[i]
 		j := slices.IndexFunc(x.Cells, func(c result.CellResult) bool { return c.Cell == cell.Digest && c.Workload == cell.Workload })
+		if j < 0 && in.Sparse {
+			continue
+		}
 		if j < 0 {
 			lost, why = lost+1, whyInvalid(x, nil, fmt.Sprintf("round %d has no result of workload %s", x.Index, cell.Workload))
 			continue
 		}
 		cr := &x.Cells[j]
+		if in.Sparse && !slices.ContainsFunc(cr.Values, func(v result.Value) bool { return v.Metric == id }) {
+			continue
+		}
 		cand := of(result.KeyOf(x, s, cr, id))
 		v := slices.IndexFunc(cr.Values, func(v result.Value) bool { return v.Metric == id })
 		if x.Valid && cr.Valid && v < 0 {

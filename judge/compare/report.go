@@ -2,6 +2,8 @@ package compare
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/paceline/paceline/bench/metric"
 	"github.com/paceline/paceline/bench/result"
@@ -46,7 +48,7 @@ func (m *Comparison) Report(v gate.Run) format.Report {
 			if gated[cell.Workload+fmt.Sprint(cell.Point)+string(id)] {
 				continue
 			}
-			for _, x := range measured(m.Run.Subject, m.Rounds, cell, id) {
+			for _, x := range m.measured(cell, id) {
 				l := newLine(cell, id)
 				l.Series = x.digest
 				if l.values(x.candidate.Rounds); l.Rounds > 0 {
@@ -62,8 +64,11 @@ func (m *Comparison) Report(v gate.Run) format.Report {
 type line struct{ format.Line }
 
 func newLine(cell Cell, id metric.ID) line {
-	def, _ := id.Def()
-	l := format.Line{Workload: cell.Workload, Metric: id, Unit: def.Unit}
+	unit := cell.Foreign[id].Unit
+	if def, ok := id.Def(); ok {
+		unit = def.Unit
+	}
+	l := format.Line{Workload: cell.Workload, Metric: id, Unit: unit}
 	if len(cell.Point) > 0 {
 		l.Point = cell.Point
 	}
@@ -81,7 +86,8 @@ func (l *line) values(rounds []gate.Round) {
 	l.Rounds, l.Value, l.Spread = len(vs), stat.Median(vs), stat.HalfRange(vs)
 }
 
-// metricsOf are the metrics that any round has of a cell, in the order of the table.
+// metricsOf are the metrics that any round has of a cell, in the order of the table,
+// then those outside of it.
 func metricsOf(rounds []result.Round, cell Cell) []metric.ID {
 	seen := map[metric.ID]bool{}
 	for _, r := range rounds {
@@ -100,6 +106,11 @@ func metricsOf(rounds []result.Round, cell Cell) []metric.ID {
 			if id := d.ID(s); seen[id] {
 				out = append(out, id)
 			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(cell.Foreign)) {
+		if seen[id] {
+			out = append(out, id)
 		}
 	}
 	return out

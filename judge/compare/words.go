@@ -33,15 +33,14 @@ func machineText(rounds []result.Round) string {
 	var out []string
 	for _, r := range rounds {
 		h := r.Environment.Hardware
-		text := h.CPUModel
+		parts := []string{h.CPUModel}
 		if h.GPUModel != "" {
-			text = fmt.Sprintf("%d × %s", h.GPUCount, h.GPUModel)
+			parts[0] = fmt.Sprintf("%d × %s", h.GPUCount, h.GPUModel)
 		} else if h.Cores > 0 {
-			text += fmt.Sprintf(", %d cores", h.Cores)
+			parts = append(parts, fmt.Sprintf("%d cores", h.Cores))
 		}
-		if h.ISA != "" {
-			text += ", " + h.ISA
-		}
+		parts = append(parts, h.ISA)
+		text := strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ")
 		if r.Environment.Host != "" {
 			text = r.Environment.Host + ": " + text
 		}
