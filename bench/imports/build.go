@@ -30,7 +30,7 @@ func newBuilder(target, name string) *builder {
 	d := &Document{Defs: map[Series]Def{}}
 	d.Schema = result.SchemaVersion
 	d.Run = result.Run{
-		ID: name, Suite: Suite, Branch: string(result.LaneLocal), Lane: result.LaneLocal,
+		ID: name, Suite: Suite, Lane: result.LaneLocal,
 		Subject: result.Subject{Target: target, Model: name},
 	}
 	return &builder{doc: d, cells: map[string]*cell{}, rounds: map[machineRound]int{}}

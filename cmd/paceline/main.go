@@ -59,13 +59,14 @@ that got worse.
   paceline run ci                     measure the shipped model with suite "ci", judge it
   paceline run throughput --model DIR measure your own model
   paceline up --suite ci              the same, then show the dashboard
+  paceline check new.txt --baseline old.txt   judge files: ours, go test -bench, CSV
   paceline suite list                 what can be measured
 
 ` + exitCodesHelp,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), runCommand(), suiteCommand(), versionCommand())
+	root.AddCommand(upCommand(), runCommand(), checkCommand(), suiteCommand(), versionCommand())
 	root.AddCommand(engineCommands()...)
 	return root
 }

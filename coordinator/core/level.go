@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ type levels struct {
 	suite   string
 	branch  string
 	run     string       // that is judged: never compared with itself
+	judged  []string     // more such runs
 	asOf    time.Time    // up to when; zero: all of it
 	history *history     // what had been committed then; nil: unknown
 	pins    []ledger.Pin // the newest first
@@ -77,7 +79,8 @@ func (l *levels) values(ctx context.Context, digest string) ([]baseline.Record, 
 	if l.history != nil {
 		vs = l.history.of(vs)
 	}
-	return baseline.Level(level.Records(vs, l.project), baseline.Query{Branch: l.branch, Run: l.run, AsOf: l.asOf}), nil
+	rs := slices.DeleteFunc(level.Records(vs, l.project), func(r baseline.Record) bool { return slices.Contains(l.judged, r.RunID) })
+	return baseline.Level(rs, baseline.Query{Branch: l.branch, Run: l.run, AsOf: l.asOf}), nil
 }
 
 // laterOnly says so where the series has a level, but only of commits that the
