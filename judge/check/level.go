@@ -20,6 +20,7 @@ type documents struct {
 	series []*series // in the order of the files
 	at     map[string]*series
 	names  map[string]string // of cells, by digest: of the candidate
+	own    bool              // result files: a workload's name means something beside its digest
 }
 
 // series is the level of one series.
@@ -32,10 +33,13 @@ type series struct {
 
 // Documents is the level that files' rounds are. Its error is the caller's to mend.
 func (c *Check) Documents(docs []*imports.Document) (Level, error) {
-	l := &documents{at: map[string]*series{}, names: map[string]string{}}
+	l := &documents{own: !c.foreign, at: map[string]*series{}, names: map[string]string{}}
 	var names, notes []string
 	for _, cell := range c.in.Cells {
 		l.names[cell.Digest] = cell.Workload
+		if pkg := cell.Point["pkg"]; c.foreign && pkg != "" {
+			l.names[cell.Digest] += " of " + pkg
+		}
 	}
 	for _, d := range docs {
 		if d.Foreign() != c.foreign || c.foreign && d.Run.Subject.Target != c.in.Run.Subject.Target {
@@ -128,7 +132,7 @@ func (l *documents) nearest(key result.Key) (incomparable, absent string) {
 		switch {
 		case s.key.Cell == key.Cell && s.key.Metric == key.Metric:
 			return strings.Join(baseline.Differences(s.key, key), "; "), ""
-		case s.workload == name && s.key.Metric == key.Metric && incomparable == "":
+		case l.own && s.workload == name && s.key.Metric == key.Metric && incomparable == "":
 			incomparable = fmt.Sprintf("workload %s was another one: its request, data, load, warm-up or window differ", name)
 		case s.key.Cell == key.Cell && !slices.Contains(other, string(s.key.Metric)):
 			other = append(other, string(s.key.Metric))
