@@ -75,9 +75,12 @@ func (b *builder) cell(hw result.Hardware, workload string, parts ...string) *ce
 // next begins the cell's next round.
 func (c *cell) next() { c.round++ }
 
+// maxValue bounds values, so that sums and differences of them are numbers too.
+const maxValue = 1e100
+
 // add adds a value to the cell's round.
 func (c *cell) add(id, unit string, better metric.Direction, value float64) error {
-	if math.IsNaN(value) || math.IsInf(value, 0) {
+	if math.IsNaN(value) || math.Abs(value) > maxValue {
 		return fmt.Errorf("%s has the value %g, which is no number that can be compared", c.workload, value)
 	}
 	m := metric.ID(id)

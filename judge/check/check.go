@@ -111,7 +111,12 @@ func problemsOf(d *imports.Document) []gate.Problem {
 	if d.Foreign() {
 		return ps
 	}
-	if v := verdictOf(d); v.Kind == gate.Error {
+	v := verdictOf(d)
+	for _, p := range v.Problems {
+		p.Detail = d.Name + ": " + p.Detail
+		ps = append(ps, p)
+	}
+	if v.Kind == gate.Error && len(v.Problems) == 0 { // a file from before these were kept
 		ps = append(ps, gate.Problem{Kind: "error", Request: v.Exit == gate.ExitRequest, Detail: d.Name + ": its run ended with an error: " + v.Headline})
 	}
 	if len(d.Rounds) == 0 && len(ps) == 0 {

@@ -217,3 +217,50 @@ func TestGolden(t *testing.T) {
 		}
 	}
 }
+
+// FuzzJudge: whatever two files hold, they are refused, or judged with verdicts that
+// replay and an exit code of a verdict.
+func FuzzJudge(f *testing.F) {
+	csv := "name,value,unit,direction\nr,%s,tok/s,higher\nr,%s,tok/s,higher\n"
+	f.Add(fmt.Sprintf(csv, "40", "41"), fmt.Sprintf(csv, "0", "-1"))
+	f.Add(bench("A", map[string][]float64{"Encode": around(1430, 3)}), bench("A", map[string][]float64{"Encode": around(1000, 5)}))
+	f.Add("BenchmarkX-2 1 1e99 ns/op\n", "BenchmarkX-2 1 1e-320 ns/op\n--- FAIL: y")
+	f.Fuzz(func(t *testing.T, now, was string) {
+		a, err := imports.Read("new", []byte(now))
+		if err != nil {
+			return
+		}
+		b, err := imports.Read("old", []byte(was))
+		if err != nil {
+			return
+		}
+		c, err := New([]*imports.Document{a}, Rules{})
+		if err != nil {
+			return
+		}
+		l, err := c.Documents([]*imports.Document{b})
+		if err != nil {
+			return
+		}
+		rep, err := c.Judge(t.Context(), l, gate.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rep.Overall.Kind == "" || rep.Overall.Exit < gate.ExitOK || rep.Overall.Exit > gate.ExitInconclusive {
+			t.Errorf("%+v", rep.Overall)
+		}
+		for _, x := range rep.Lines {
+			if x.Verdict == nil {
+				continue
+			}
+			if err := gate.Replay(*x.Verdict); err != nil {
+				t.Errorf("%s %s: %v", x.Workload, x.Metric, err)
+			}
+		}
+		for _, form := range format.Names() {
+			if err := format.Write(&bytes.Buffer{}, form, &rep, format.Options{}); err != nil {
+				t.Errorf("%s: %v", form, err)
+			}
+		}
+	})
+}

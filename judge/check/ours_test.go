@@ -148,9 +148,12 @@ func TestBrokenRuns(t *testing.T) {
 		exit   int
 		says   string
 	}{
-		"no rounds":   {func(d *imports.Document) { d.Rounds = nil }, 3, "has no rounds"},
-		"lost":        {func(d *imports.Document) { d.Verdict = overall(gate.Error, 3, "lost: the agent is gone") }, 3, "lost: the agent is gone"},
-		"identity":    {func(d *imports.Document) { d.Verdict = overall(gate.Error, 2, "identity: another commit") }, 2, "another commit"},
+		"no rounds": {func(d *imports.Document) { d.Rounds = nil }, 3, "has no rounds"},
+		"lost":      {func(d *imports.Document) { d.Verdict = overall(gate.Error, 3, "lost: the agent is gone") }, 3, "lost: the agent is gone"},
+		"identity":  {func(d *imports.Document) { d.Verdict = overall(gate.Error, 2, "identity: another commit") }, 2, "another commit"},
+		"lost beside a fail": {func(d *imports.Document) {
+			d.Verdict = map[string]any{"overall": gate.Run{Kind: gate.Fail, Exit: 1, Problems: []gate.Problem{{Kind: "lost", Detail: "the agent is gone"}}}}
+		}, 3, "lost: new.json: the agent is gone"},
 		"failed then": {func(d *imports.Document) { d.Verdict = overall(gate.Fail, 1, "slow") }, 0, "of 2 checks"},
 		"invalid": {func(d *imports.Document) {
 			d.Rounds[0].Valid, d.Rounds[0].Reasons = false, []result.Reason{{Detail: "throttled"}}

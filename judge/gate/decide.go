@@ -48,7 +48,7 @@ func assess(r Rule, b Baseline, c Candidate) (*Verdict, Outcome) {
 	}
 	v.Value, v.Spread = stat.Median(values), stat.HalfRange(values)
 	if v.BaselineValue != 0 {
-		v.Change = (v.Value - v.BaselineValue) / v.BaselineValue
+		v.Change = finite((v.Value - v.BaselineValue) / v.BaselineValue)
 	}
 	if !r.Relative() {
 		return v, v.absolute(values)
@@ -120,7 +120,7 @@ func (v *Verdict) relative(values []float64) Outcome {
 	v.Z = step.Z
 	// The values shown are those that the decision rests on.
 	v.K, v.Value, v.Spread = k, stat.Median(values[:k]), stat.HalfRange(values[:k])
-	v.Change = (v.Value - v.BaselineValue) / v.BaselineValue
+	v.Change = finite((v.Value - v.BaselineValue) / v.BaselineValue)
 	worse := fmt.Sprintf("%s against %s (%s)", v.figure(v.Value), v.figure(v.BaselineValue), v.changeText())
 	limit := v.Rule.limitText()
 	switch kind {
@@ -158,17 +158,20 @@ func (v *Verdict) step(f figures) Step {
 // changeOf turns d to a signed change of the value.
 func (v *Verdict) changeOf(d float64) float64 {
 	if v.Rule.HigherIsBetter() {
-		return math.Expm1(-d)
+		return finite(math.Expm1(-d))
 	}
-	return math.Expm1(d)
+	return finite(math.Expm1(d))
 }
+
+// finite keeps a ratio of values of very different size a number, which JSON wants.
+func finite(x float64) float64 { return max(-math.MaxFloat64, min(x, math.MaxFloat64)) }
 
 // share turns a log difference to a share of the baseline: a drop or a rise.
 func (v *Verdict) share(d float64) float64 {
 	if v.Rule.HigherIsBetter() {
-		return -math.Expm1(-d)
+		return finite(-math.Expm1(-d))
 	}
-	return math.Expm1(d)
+	return finite(math.Expm1(d))
 }
 
 // more asks for the rounds that are missing to the next look.
