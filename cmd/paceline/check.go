@@ -33,12 +33,11 @@ type checkFlags struct {
 	better             []string
 	requireBaseline    bool
 	inconclusive       string
-	format             string
-	verbose            bool
 }
 
 func checkCommand() *cobra.Command {
 	var f checkFlags
+	var out outputFlags
 	cmd := &cobra.Command{
 		Use:   "check RESULT…",
 		Short: "judge result files, Go benchmarks or a CSV against a baseline",
@@ -63,24 +62,21 @@ file has that name too).
 		Example: `  go test -run='^$' -bench=. -count=7 ./... > new.txt
   paceline check new.txt --baseline old.txt
   paceline check new.txt --baseline old.txt --metric ns/op --max-change 10%
-  paceline check result.json --baseline main
+  paceline check result.json --baseline main --output junit=report.xml
   paceline check values.csv --baseline last.csv --better tok/s=higher`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			rep, err := f.judge(cmd.Context(), cmd.InOrStdin(), args)
-			if err != nil {
+			if err := out.check(); err != nil {
 				return err
 			}
-			w := cmd.OutOrStdout()
-			if err := format.Write(w, f.format, &rep, format.Options{Colour: colour(w), All: f.verbose}); err != nil {
-				return fail(exitMachine, "show the verdict: %w", err)
+			rep, err := f.judge(cmd.Context(), cmd.InOrStdin(), args)
+			if err != nil {
+				return out.ended(cmd, nil, "", err)
 			}
-			if rep.Overall.Exit != exitOK {
-				return &exitError{code: rep.Overall.Exit}
-			}
-			return nil
+			return out.show(cmd, &rep)
 		},
 	}
+	out.addShown(cmd, "show values without a rule too")
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.baselines, "baseline", nil, "what to compare with: a file, several (repeat it), or a branch of the data folder")
 	fl.StringVar(&f.data, "data", "", "data folder of a branch (default: $PACELINE_DATA, else ~/.local/share/paceline)")
@@ -91,17 +87,28 @@ file has that name too).
 	fl.StringArrayVar(&f.better, "better", nil, "UNIT=higher or UNIT=lower, where a file doesn't say which way is better (repeat it)")
 	fl.BoolVar(&f.requireBaseline, "require-baseline", false, "exit 3 where there is nothing to compare with")
 	fl.StringVar(&f.inconclusive, "inconclusive", "", "what an inconclusive verdict counts as: pass or fail (default: exit 4)")
-	fl.StringVar(&f.format, "format", "human", "of the verdict: "+strings.Join(format.Names(), ", "))
-	fl.BoolVarP(&f.verbose, "verbose", "v", false, "also show values without a rule")
 	return cmd
+}
+
+// show shows the report of a command that stored nothing, and writes it where it is
+// wanted. Its error carries the verdict's exit code.
+func (o *outputFlags) show(cmd *cobra.Command, rep *format.Report) error {
+	code := rep.Overall.Exit
+	switch errs := o.deliver(cmd, rep, nil); {
+	case len(errs) == 0 && code == exitOK:
+		return nil
+	case len(errs) == 0:
+		return &exitError{code: code}
+	case code == exitOK:
+		return fail(exitMachine, "the verdict is %s (exit %d), but not everything could be written:\n%w", rep.Overall.Kind, code, indented(errs))
+	default:
+		return fail(code, "the verdict is %s (exit %d), and not everything could be written:\n%w", rep.Overall.Kind, code, indented(errs))
+	}
 }
 
 // judge reads the files, compares them and makes the report.
 func (f *checkFlags) judge(ctx context.Context, stdin io.Reader, args []string) (format.Report, error) {
 	var none format.Report
-	if !slices.Contains(format.Names(), f.format) {
-		return none, fail(exitRequest, "unknown format %q: known are %s", f.format, strings.Join(format.Names(), ", "))
-	}
 	if !slices.Contains([]string{"", "pass", "fail"}, f.inconclusive) {
 		return none, fail(exitRequest, "--inconclusive %s: write pass or fail", f.inconclusive)
 	}

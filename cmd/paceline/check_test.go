@@ -42,7 +42,7 @@ func TestCheckGoBenchmarks(t *testing.T) {
 	slow := put(t, dir, "slow.txt", goBench(1000/.7, 3))
 	paceline(t, "check", slow, "--baseline", old).expect(t, exitFail, "FAIL (exit 1)", "Encode ns/op", "+42.9 % worse", "−30.0 % worse")
 	paceline(t, "check", slow, "--baseline", old, "--metric", "B/op").expect(t, exitOK, "PASS")
-	paceline(t, "check", slow, "--baseline", old, "--max-change", "60%").expect(t, exitOK, "PASS")
+	paceline(t, "check", slow, "--baseline", old, "--max-change", "90%").expect(t, exitOK, "PASS")
 	once := put(t, dir, "once.txt", goBench(1000/.7, 1))
 	paceline(t, "check", once, "--baseline", old).expect(t, exitInconclusive, "go test -bench with -count=3")
 	paceline(t, "check", once, "--baseline", old, "--inconclusive", "fail").expect(t, exitFail)
@@ -54,7 +54,16 @@ func TestCheckGoBenchmarks(t *testing.T) {
 	paceline(t, "check", put(t, dir, "free.txt", "cpu: AMD EPYC\nBenchmarkFree-2 9 1 ns/op\n"), "--baseline", old).expect(t, exitOK, "NOTHING WAS COMPARED", "has no Free")
 	broken := put(t, dir, "broken.txt", goBench(1000, 3)+"--- FAIL: BenchmarkX\nFAIL\n")
 	paceline(t, "check", broken, "--baseline", old).expect(t, exitMachine, "FAIL: BenchmarkX")
-	paceline(t, "check", slow, "--baseline", old, "--format", "junit").expect(t, exitFail, "<testsuites>", "<failure ")
+	xml := filepath.Join(dir, "report.xml")
+	paceline(t, "check", slow, "--baseline", old, "--output", "junit="+xml).expect(t, exitFail, "FAIL (exit 1)")
+	if b, err := os.ReadFile(xml); err != nil || !strings.Contains(string(b), "<failure ") {
+		t.Errorf("the JUnit file: %v\n%s", err, b)
+	}
+	// A job that reads the report finds in it that nothing was judged.
+	paceline(t, "check", slow, "--baseline", old, "--metric", "ns/opp", "--output", "junit="+xml).expect(t, exitRequest, "gates nothing")
+	if b, err := os.ReadFile(xml); err != nil || !strings.Contains(string(b), "gates nothing") {
+		t.Errorf("the JUnit file: %v\n%s", err, b)
+	}
 }
 
 func TestCheckValues(t *testing.T) {
@@ -145,7 +154,7 @@ func TestCheckResultFiles(t *testing.T) {
 		}
 	}
 	write("base.json")
-	paceline(t, "check", out("slow.json"), "--baseline", out("base.json")).expect(t, exitFail, "speed output_rate", "main (file of")
+	paceline(t, "check", out("slow.json"), "--baseline", out("base.json"), "--format", "json").expect(t, exitFail, `"base": "main (file of `, "output_rate")
 	file.Suite, file.Runs[0].Document.Run.Suite = "other", "other"
 	write("other.json")
 	paceline(t, "check", out("slow.json"), "--baseline", out("other.json")).expect(t, exitRequest, "suite other", "suite quick")
