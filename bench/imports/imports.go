@@ -73,7 +73,8 @@ func Read(name string, b []byte) (*Document, error) {
 	}
 	var doc *Document
 	var err error
-	switch format := Recognise(b); format {
+	format := Recognise(b)
+	switch format {
 	case Result:
 		var d *result.Document
 		if d, err = result.Decode(bytes.NewReader(b)); err == nil {
@@ -95,7 +96,7 @@ func Read(name string, b []byte) (*Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	doc.Format, doc.Name = Recognise(b), name
+	doc.Format, doc.Name = format, name
 	return doc, nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -252,38 +253,44 @@ func (f *checkFlags) level(ctx context.Context, c *check.Check) (l check.Level, 
 	if branch, ok := f.branch(); ok {
 		return f.branchLevel(ctx, c, branch)
 	}
-	if len(f.baselines) == 1 {
-		b, err := f.baselineFile(f.baselines[0])
-		if err != nil {
-			return l, end, err
-		}
-		if imports.Recognise(b) == imports.Baseline {
-			file, err := baseline.ReadFile(strings.NewReader(string(b)))
-			if err != nil {
-				return l, end, fail(exitRequest, "read %s: %w", f.baselines[0], err)
-			}
-			if l, err = c.Against(nameOf(f.baselines[0]), file); err != nil {
-				return l, end, fail(exitRequest, "%w", err)
-			}
-			return l, end, nil
-		}
-	}
+	l, err = f.fileLevel(c)
+	return l, end, err
+}
+
+// fileLevel is the level of a baseline file, or of the rounds of other files.
+func (f *checkFlags) fileLevel(c *check.Check) (l check.Level, err error) {
 	var docs []*imports.Document
-	for _, path := range f.baselines {
+	for i, path := range f.baselines {
+		if slices.Contains(f.baselines[:i], path) {
+			return l, fail(exitRequest, "--baseline %s is given twice: its rounds would count twice", path)
+		}
 		b, err := f.baselineFile(path)
 		if err != nil {
-			return l, end, err
+			return l, err
+		}
+		if imports.Recognise(b) == imports.Baseline {
+			if len(f.baselines) > 1 {
+				return l, fail(exitRequest, "--baseline %s is a level already: give it alone", path)
+			}
+			file, err := baseline.ReadFile(bytes.NewReader(b))
+			if err != nil {
+				return l, fail(exitRequest, "read %s: %w", path, err)
+			}
+			if l, err = c.Against(nameOf(path), file); err != nil {
+				return l, fail(exitRequest, "%w", err)
+			}
+			return l, nil
 		}
 		d, err := imports.Read(nameOf(path), b)
 		if err != nil {
-			return l, end, fail(exitRequest, "baseline: %w", err)
+			return l, fail(exitRequest, "baseline: %w", err)
 		}
 		docs = append(docs, d)
 	}
 	if l, err = c.Documents(docs); err != nil {
-		return l, end, fail(exitRequest, "%w", err)
+		return l, fail(exitRequest, "%w", err)
 	}
-	return l, end, nil
+	return l, nil
 }
 
 // baselineFile reads a file given to --baseline.

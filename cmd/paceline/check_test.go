@@ -93,6 +93,7 @@ func TestCheckBadRequests(t *testing.T) {
 		"something else":      {[]string{put(t, dir, "letter", "Dear all,\n")}, []string{"go test -bench text"}},
 		"no baseline file":    {[]string{old, "--baseline", missing}, []string{"no such file", "branch:"}},
 		"a baseline folder":   {[]string{old, "--baseline", dir}, []string{"it is a folder"}},
+		"a baseline twice":    {[]string{old, "--baseline", old, "--baseline", old}, []string{"given twice"}},
 		"another kind":        {[]string{old, "--baseline", put(t, dir, "v.csv", "name,value,unit,direction\na,1,s,lower\n")}, []string{"different things"}},
 		"a branch":            {[]string{old, "--baseline", "main", "--data", dir}, []string{"no such file", "Paceline's own runs"}},
 		"misspelt metric":     {[]string{old, "--baseline", old, "--metric", "ns/opp"}, []string{`did you mean "ns/op"`}},
@@ -164,5 +165,6 @@ func TestCheckResultFiles(t *testing.T) {
 	}
 	cut := put(t, dir, "cut.json", string(b[:len(b)/2]))
 	paceline(t, "check", cut, "--baseline", out("old.json")).expect(t, exitRequest, "cut.json", "not a result file")
+	paceline(t, "check", out("slow.json"), "--baseline", out("old.json"), "--baseline", out("base.json")).expect(t, exitRequest, "give it alone")
 	paceline(t, "check", out("base.json"), "--baseline", out("old.json")).expect(t, exitRequest, "give it to --baseline")
 }

@@ -160,7 +160,7 @@ func (c *Check) suite(d *imports.Document, rules Rules) error {
 // Judge compares with a level. Its error is that of reading the level.
 func (c *Check) Judge(ctx context.Context, l Level, o gate.Options) (format.Report, error) {
 	in := c.in
-	in.Base, in.Levels = l.Name, l.Levels
+	in.Base, in.Levels = l.Name, worded{l.Levels, l.Name}
 	cmp, err := compare.Compare(ctx, in)
 	if err != nil {
 		return format.Report{}, err

@@ -11,6 +11,7 @@ import (
 	"github.com/paceline/paceline/bench/metric"
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/judge/baseline"
+	"github.com/paceline/paceline/judge/compare"
 	"github.com/paceline/paceline/judge/gate"
 )
 
@@ -190,6 +191,22 @@ func (c *Check) gone(l *documents) []string {
 		}
 	}
 	return out
+}
+
+// worded says of a level without a value that it has none: a check records nothing
+// that could become one.
+type worded struct {
+	compare.Levels
+	name string
+}
+
+// Level implements compare.Levels.
+func (l worded) Level(ctx context.Context, key result.Key) (gate.Baseline, error) {
+	b, err := l.Levels.Level(ctx, key)
+	if len(b.Values) == 0 && b.Incomparable == "" && b.Absent == "" {
+		b.Absent = l.name + " has no round of this series"
+	}
+	return b, err
 }
 
 // None is no level at all.

@@ -188,6 +188,14 @@ func TestBaselineFile(t *testing.T) {
 	if v := rep.Lines[0].Verdict; !slices.Equal(v.Baseline.Runs, []string{"a", "b", "c"}) || len(file.Runs) != 4 {
 		t.Errorf("compared with %v; the file has %d runs", v.Baseline.Runs, len(file.Runs))
 	}
+	for i := range file.Runs {
+		for j := range file.Runs[i].Document.Rounds {
+			file.Runs[i].Document.Rounds[j].Cells[0].Cell = "another"
+		}
+	}
+	if _, rep := rows(t, []*imports.Document{ours(t, "new", 28)}, Rules{}, level); rep.Overall.Headline != "NOTHING WAS COMPARED: main (file of 2026-11-25 00:00) has no round of this series" {
+		t.Errorf("nothing in common: %q", rep.Overall.Headline)
+	}
 	file.Suite = "two"
 	if got, _ := rows(t, []*imports.Document{ours(t, "new", 28)}, Rules{}, level); got[0] != "base.json is the baseline of suite two, and what is judged is of suite one" {
 		t.Errorf("another suite: %q", got)
