@@ -4,7 +4,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -112,11 +111,4 @@ func modelOrShipped(name string) (string, error) {
 		return "", fail(exitRequest, "%w", err)
 	}
 	return dir, nil
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -65,7 +65,7 @@ that got worse.
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), runCommand(), suiteCommand(), versionCommand())
+	root.AddCommand(upCommand(), runCommand(), suiteCommand(), baselineCommand(), versionCommand())
 	root.AddCommand(engineCommands()...)
 	return root
 }

@@ -52,7 +52,8 @@ func runThere(ctx context.Context, cmd *cobra.Command, url string, q core.Submit
 	run, err := c.Submit(ctx, client.Submission{
 		Suite: q.Suite, SuiteFile: q.SuiteFile, Rounds: q.Rounds, Branch: q.Branch, Commit: q.Commit, Parent: q.Parent, BaseRef: q.BaseRef,
 		Lane: q.Lane, Faults: q.Faults, Repeat: q.Repeat, RequireBaseline: q.Options.RequireBaseline, Inconclusive: q.Options.Inconclusive,
-		Subject: client.Subject{Model: q.Subject.Model},
+		Subject: client.Subject{Model: q.Subject.Model}, CommitTime: q.Time,
+		Baseline: q.Baseline, BaseSuite: q.BaseSuite, Ancestors: q.Ancestors, AncestorsCut: q.AncestorsCut, OtherRepository: q.OtherRepository,
 	})
 	if err != nil {
 		return &exitError{code: remoteCode(err), err: err}

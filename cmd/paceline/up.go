@@ -93,7 +93,7 @@ During a run Ctrl-C cancels it (exit 5); after it, Ctrl-C only stops the server 
 // runSuite measures and shows the verdict. A verdict that isn't a pass is told by the
 // error, whose message was shown already.
 func (l *local) runSuite(ctx context.Context, cmd *cobra.Command, f *runFlags, out *outputFlags, suite string) error {
-	q, err := f.request(suite)
+	q, err := f.request(ctx, suite)
 	if err != nil {
 		return err
 	}
