@@ -225,6 +225,9 @@ func (r *Report) title() string {
 	if at != "" {
 		text += " · " + at
 	}
+	if r.Base != "" && r.Base != r.Branch {
+		text += " · against " + plain(r.Base)
+	}
 	return text
 }
 
