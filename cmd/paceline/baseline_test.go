@@ -136,6 +136,39 @@ func TestBaselineFiles(t *testing.T) {
 	})
 }
 
+// TestAcceptance: a base branch below its level is red until somebody says that the
+// level is meant. The level is one that this machine can't reach: the runs are real.
+func TestAcceptance(t *testing.T) {
+	_, file := recorded(t)
+	f, _, err := readBaselineFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range f.Runs[0].Document.Rounds[0].Cells[0].Values {
+		if v.Metric == "output_rate" {
+			f.Runs[0].Document.Rounds[0].Cells[0].Values[i].Value *= 8
+		}
+	}
+	if err := writeBaselineFile(file, f); err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
+	paceline(t, "baseline", "import", file, "--data", data).expect(t, 0, "imported 1 run")
+	paceline(t, "run", quick(t), "--data", data, "--branch", "main").expect(t, exitFail, "output_rate")
+	paceline(t, "baseline", "show", "--data", data).expect(t, 0, "1 (+1 pending)", "1 round waits", "paceline baseline accept --branch main --suite quick")
+	out := filepath.Join(t.TempDir(), "out.json")
+	paceline(t, "baseline", "export", out, "--data", data).expect(t, 0, "exported 1 run")
+	paceline(t, "baseline", "accept", "--branch", "main", "--reason", "meant", "--data", data).expect(t, 0, "of branch main that waited: the level now")
+	paceline(t, "baseline", "export", out, "--data", data).expect(t, 0, "exported 1 run")
+	if g, _, err := readBaselineFile(out); err != nil || g.Runs[0].Verdict != "fail" || g.Runs[0].Document.Run.ID == f.Runs[0].Document.Run.ID {
+		t.Errorf("exported %+v, %v", g, err)
+	}
+	rep := reportOf(t, paceline(t, "run", quick(t), "--data", data, "--branch", "main", "--inconclusive", "pass", "--format", "json"))
+	if v := verdictOn(t, rep, "output_rate"); v.Change < -0.7 {
+		t.Errorf("still compared with the old level: %+.2f", v.Change)
+	}
+}
+
 func TestBranchWithoutRounds(t *testing.T) {
 	data := t.TempDir()
 	paceline(t, "baseline", "export", filepath.Join(data, "x.json"), "--data", filepath.Join(data, "none")).expect(t, exitRequest, "there is no data folder")

@@ -77,7 +77,11 @@ func showLevel(w io.Writer, x baseline.Shown, o showOptions, now time.Time) erro
 		}
 	}
 	if n := pending(x); n > 0 {
-		fmt.Fprintf(w, "\n%s wait: the branch got worse. If that is meant: paceline baseline accept --branch %s --suite %s --reason …\n", plural(n, "round"), x.Branch, x.Suite)
+		wait := "wait"
+		if n == 1 {
+			wait = "waits"
+		}
+		fmt.Fprintf(w, "\n%s %s: the branch got worse. If that is meant: paceline baseline accept --branch %s --suite %s --reason …\n", plural(n, "round"), wait, x.Branch, x.Suite)
 	}
 	for i, p := range x.Pins {
 		counts := ""
