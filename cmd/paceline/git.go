@@ -170,7 +170,7 @@ func (f *runFlags) askBranch(ctx context.Context, repo *vcs.Repo, ci vcs.CI) (er
 		}
 	}
 	if f.branch == "" {
-		return fail(exitRequest, "the repository at %s has no branch checked out (detached HEAD), and no variable of a CI names one: say --branch NAME", repo.Root())
+		return fail(exitRequest, "the repository at %s has no branch checked out (detached HEAD), and no variable of a CI names one: say --branch NAME, or --git=no", repo.Root())
 	}
 	return nil
 }
