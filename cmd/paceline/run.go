@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/coordinator/core"
 	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/internal/datadir"
@@ -30,6 +29,7 @@ type runFlags struct {
 	faults          []string
 	requireBaseline bool
 	inconclusive    string
+	against         againstFlags
 }
 
 func (f *runFlags) add(cmd *cobra.Command) {
@@ -44,21 +44,24 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.faults, "fault", nil, "plant a defect, to see the gate work: slow=1.43, stall=0.5/100, wrong-token=0.01, leak=4096")
 	fl.BoolVar(&f.requireBaseline, "require-baseline", false, "exit 3 where there is nothing to compare with")
 	fl.StringVar(&f.inconclusive, "inconclusive", "", "what an inconclusive verdict counts as: pass or fail (default: exit 4)")
+	f.against.add(cmd)
 }
 
 // request makes the run's request of a suite's name or file.
-func (f *runFlags) request(suite string) (core.SubmitRequest, error) {
+func (f *runFlags) request(ctx context.Context, suite string) (core.SubmitRequest, error) {
 	source, name, err := suiteSource(suite)
 	if err != nil {
 		return core.SubmitRequest{}, err
 	}
+	at, err := f.locate(ctx, suite)
+	if err != nil {
+		return core.SubmitRequest{}, err
+	}
 	q := core.SubmitRequest{
+		Lane: at.lane, Time: at.commitTime, Given: at.given,
 		Suite: string(source), SuiteFile: name, Rounds: f.rounds, Commit: f.commit, Branch: f.branch, BaseRef: f.baseRef, Parent: f.parent,
 		Faults: f.faults, CreatedBy: "command line", Repeat: f.repeat(suite),
 		Options: core.Options{RequireBaseline: f.requireBaseline, Inconclusive: f.inconclusive},
-	}
-	if f.baseRef != "" {
-		q.Lane = result.LaneCandidate
 	}
 	if err := checkFaults(f.faults); err != nil {
 		return q, err
@@ -91,6 +94,7 @@ func (f *runFlags) repeat(suite string) string {
 	add("commit", f.commit)
 	add("branch", f.branch)
 	add("base-ref", f.baseRef)
+	add("baseline", f.against.baseline)
 	add("data", f.data)
 	if f.rounds > 0 {
 		add("rounds", fmt.Sprint(f.rounds))
@@ -149,7 +153,8 @@ outlives a restart of the coordinator.
 ` + exitCodesHelp,
 		Example: `  paceline run ci
   paceline run throughput --model ~/models/Qwen2.5-0.5B-Instruct --report out.html
-  paceline run ci --commit $(git rev-parse HEAD) --branch feature --base-ref main
+  paceline run ci --git --base-ref main        commit, branch and merge base from the repository here
+  paceline run ci --baseline main.json         compare with an exported level, no data folder needed
   paceline run ci --output junit=report.xml --output markdown=comment.md
   paceline run ci --coordinator https://paceline.example.com:7070 --commit SHA --branch main
   paceline run ci --coordinator https://paceline.example.com:7070 --any --where gpu=h200 --wait`,
@@ -166,7 +171,7 @@ outlives a restart of the coordinator.
 			if err := engineHere(); err != nil && !where.any {
 				return err
 			}
-			q, err := f.request(args[0])
+			q, err := f.request(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -97,7 +97,7 @@ During a run Ctrl-C cancels it (exit 5); after it, Ctrl-C only stops the server 
 // error, whose message was shown already.
 func (l *local) runSuite(ctx context.Context, cmd *cobra.Command, f *runFlags, out *outputFlags, suite string) error {
 	var run ledger.Run
-	q, err := f.request(suite)
+	q, err := f.request(ctx, suite)
 	if err == nil {
 		run, err = l.measure(ctx, q, out.display(cmd))
 	}

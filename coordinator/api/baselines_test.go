@@ -54,7 +54,7 @@ func TestBaselines(t *testing.T) {
 	refused(t, w.UnpinBaseline(ctx, baseline.Pin{Name: "v2"}), "nothing is pinned as v2")
 	w.must(w.UnpinBaseline(ctx, baseline.Pin{Name: "v1", By: "ann"}))
 	_, err = w.AcceptBaseline(ctx, baseline.Acceptance{Branch: "feature/x", Reason: "why not"})
-	refused(t, err, "nothing is pending of branch feature/x")
+	refused(t, err, "nothing waits for an acceptance of branch feature/x")
 
 	f, err := w.ExportBaseline(ctx, baseline.Which{})
 	w.must(err)

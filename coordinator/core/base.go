@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/paceline/paceline/bench/result"
@@ -98,6 +99,7 @@ func (c *Core) file(ctx context.Context, digest string) (*baseline.File, error) 
 func (c *Core) mergeBase(ctx context.Context, r ledger.Run, a Against, l *levels) (ledger.Run, error) {
 	l.branch = r.BaseRef
 	commits := []string{r.BaseRef} // it may be a commit that was measured
+	branch := ""                   // on any branch
 	if a.Commits != "" {
 		h, err := c.historyOf(ctx, a.Commits)
 		if err != nil {
@@ -105,18 +107,16 @@ func (c *Core) mergeBase(ctx context.Context, r ledger.Run, a Against, l *levels
 		}
 		l.history = h
 		commits = append(slices.Clone(h.Commits), r.BaseRef)
+		if !isCommit(r.BaseRef) {
+			branch = r.BaseRef // its commits may have been measured on another one too
+		}
 	}
 	for _, commit := range commits {
 		runs, err := c.cfg.Ledger.Runs().List(ctx, ledger.RunFilter{
-			Project: r.Project, Suite: r.Suite, Commit: commit, Lane: result.LaneBase, States: []ledger.RunState{ledger.RunDecided},
+			Project: r.Project, Suite: r.Suite, Branch: branch, Commit: commit, Lane: result.LaneBase, States: []ledger.RunState{ledger.RunDecided},
 		})
 		if err != nil {
 			return ledger.Run{}, err
-		}
-		// Where the base ref is a branch, its commits may have been measured on another
-		// one too.
-		if l.history != nil && slices.ContainsFunc(runs, func(x ledger.Run) bool { return x.Branch == r.BaseRef }) {
-			runs = slices.DeleteFunc(runs, func(x ledger.Run) bool { return x.Branch != r.BaseRef })
 		}
 		if len(runs) == 0 {
 			continue
@@ -134,6 +134,12 @@ func (c *Core) mergeBase(ctx context.Context, r ledger.Run, a Against, l *levels
 		return ledger.Run{}, err
 	}
 	return newest[0], nil
+}
+
+// isCommit says whether a base ref is the full name of a commit, as git has it; a
+// caller that names commits by something else names no ancestors.
+func isCommit(ref string) bool {
+	return (len(ref) == 40 || len(ref) == 64) && strings.Trim(ref, "0123456789abcdef") == ""
 }
 
 // measuredBy is the instant after the last round of the runs.

@@ -92,6 +92,26 @@ func TestMeasuredLate(t *testing.T) {
 	}
 }
 
+// TestCommitOfAnotherBranch: a merge base that was measured on another branch too
+// doesn't make that branch the base.
+func TestCommitOfAnotherBranch(t *testing.T) {
+	w := newWorld(t, nil)
+	w.baseRuns([]string{"c1", "c2"}, 10)
+	w.measure(SubmitRequest{Branch: "next", Commit: "c3"}, timed(w, 20))
+	given := Given{Ancestors: []string{"c3", "c2", "c1"}}
+	r, _ := w.measure(SubmitRequest{Branch: "topic", Lane: result.LaneCandidate, BaseRef: "main", Given: given}, timed(w, 10))
+	if v := w.verdict(r.ID); v.N != 2 || v.Baseline.Name != "main" {
+		t.Errorf("compared with %d rounds of %s", v.N, v.Baseline.Name)
+	}
+	// By a commit's name, the branch is the one on which it was measured.
+	hash := strings.Repeat("c3", 20)
+	w.measure(SubmitRequest{Branch: "next", Commit: hash}, timed(w, 20))
+	r, _ = w.measure(SubmitRequest{Branch: "topic", Lane: result.LaneCandidate, BaseRef: hash, Given: Given{Ancestors: []string{hash, "c3"}}}, timed(w, 20))
+	if v := w.verdict(r.ID); v.N != 2 || v.Baseline.Name != "next" {
+		t.Errorf("by its name: compared with %d rounds of %s", v.N, v.Baseline.Name)
+	}
+}
+
 // exported is main's level as a file.
 func (w *world) exported() []byte {
 	w.t.Helper()

@@ -21,7 +21,7 @@ import (
 	"github.com/paceline/paceline/judge/baseline"
 )
 
-// ErrRequest is wrapped by errors whose cause is the request: exit 2.
+// ErrRequest is matched by errors whose cause is the request: exit 2.
 var ErrRequest = errors.New("bad request")
 
 // Limits of a request.
@@ -44,9 +44,13 @@ func New(l ledger.Ledger, now func() time.Time, program string) *Store {
 	return &Store{ledger: l, now: now, program: program}
 }
 
-func bad(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", ErrRequest, fmt.Errorf(format, args...))
-}
+// requestError is an ErrRequest that says what is wrong and nothing else.
+type requestError struct{ error }
+
+func (e requestError) Is(target error) bool { return target == ErrRequest }
+func (e requestError) Unwrap() error        { return e.error }
+
+func bad(format string, args ...any) error { return requestError{fmt.Errorf(format, args...)} }
 
 // List gives every branch and suite that has a level, or rounds that wait to be one.
 func (s *Store) List(ctx context.Context) ([]baseline.Summary, error) {
@@ -141,7 +145,7 @@ func (s *Store) Accept(ctx context.Context, a baseline.Acceptance) (baseline.Acc
 	}
 	done, err := s.ledger.Baselines().Accept(ctx, ledger.Acceptance{Project: a.Project, Branch: a.Branch, Suite: a.Suite, Reason: a.Reason, By: a.By})
 	if errors.Is(err, ledger.ErrNotFound) {
-		return a, bad("nothing is pending%s: only runs of a base branch that failed wait for an acceptance", describe(baseline.Which{Project: a.Project, Branch: a.Branch, Suite: a.Suite}))
+		return a, bad("nothing waits for an acceptance%s: only rounds of a base branch that failed do", describe(baseline.Which{Project: a.Project, Branch: a.Branch, Suite: a.Suite}))
 	}
 	return acceptanceOf(done), err
 }

@@ -142,7 +142,7 @@ func TestDecisions(t *testing.T) {
 	ctx := t.Context()
 	w.run("r1", "main", 40, ledger.JoinBase)
 	_, err := w.Accept(ctx, baseline.Acceptance{Branch: "main", Reason: "x", By: "me"})
-	w.refused(err, "nothing is pending of branch main")
+	w.refused(err, "nothing waits for an acceptance of branch main")
 	w.run("bad", "main", 20, ledger.JoinPending)
 	_, err = w.Accept(ctx, baseline.Acceptance{Branch: "main", By: "me"})
 	w.refused(err, "say why")

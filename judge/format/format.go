@@ -246,7 +246,11 @@ func (r *Report) title() string {
 	if r.Commit != "" {
 		at += "@" + short(plain(r.Commit))
 	}
-	return strings.Join(slices.DeleteFunc([]string{plain(r.Suite), plain(r.Subject), at}, func(s string) bool { return s == "" }), " · ")
+	against := ""
+	if r.Base != "" && r.Base != r.Branch {
+		against = "against " + plain(r.Base)
+	}
+	return strings.Join(slices.DeleteFunc([]string{plain(r.Suite), plain(r.Subject), at, against}, func(s string) bool { return s == "" }), " · ")
 }
 
 // amount is "3 rounds × 2 trials".
