@@ -69,7 +69,13 @@ func (t *Target) recognise(ctx context.Context) error {
 func (t *Target) Identity(ctx context.Context) (result.Identity, error) {
 	id := result.Identity{
 		Build: unknown, Engine: t.dialect.Name, DType: unknown,
-		ModelDigest: t.o.ModelDigest, TokenizerDigest: t.o.TokenizerDigest,
+		TokenizerDigest: t.o.TokenizerDigest,
+	}
+	if t.o.ModelDigest != nil {
+		var err error
+		if id.ModelDigest, err = t.o.ModelDigest(); err != nil {
+			return id, fmt.Errorf("identify the server's model: %w", err)
+		}
 	}
 	if id.ModelDigest == "" {
 		id.ModelDigest = "served:" + t.o.Model

@@ -32,9 +32,11 @@ type Options struct {
 	Dialect string // name of a Dialect; empty: recognised by the server's list of models
 	Model   string // as the server names it; empty: the only one that it lists
 	APIKey  string // sent as a bearer token; empty: none
-	// ModelDigest and TokenizerDigest are of the model's folder where the person has
-	// it. Without the first, results are told apart by the model's name.
-	ModelDigest, TokenizerDigest string
+	// ModelDigest gives that of the checkpoint where its folder is known; it may take
+	// seconds and is asked once nothing is measured. nil, or "": results are told apart
+	// by the model's name.
+	ModelDigest     func() (string, error)
+	TokenizerDigest string
 
 	FirstByte time.Duration // how long a server may take to begin its answer; 0: 5 minutes
 	Silence   time.Duration // how long a stream may pause; 0: 2 minutes
