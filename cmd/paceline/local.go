@@ -38,7 +38,8 @@ type localOptions struct {
 	page  string // address of a run's page without its id; empty: there is none
 	log   *slog.Logger
 
-	seriesURL string // InfluxDB for trends; empty: none
+	seriesURL string  // InfluxDB for trends; empty: none
+	machine   machine // what the agent can measure beside its own build
 }
 
 // openLocal takes the data folder and starts coordinator and agent. Close it.
@@ -86,11 +87,12 @@ func openLocal(ctx context.Context, o localOptions) (_ *local, err error) {
 		return nil, fail(exitMachine, "%w", err)
 	}
 	l.onClose(stop)
-	return l, l.startAgent(ctx, o.log)
+	return l, l.startAgent(ctx, o)
 }
 
 // startAgent starts this machine's agent, where this build has an engine.
-func (l *local) startAgent(ctx context.Context, log *slog.Logger) error {
+func (l *local) startAgent(ctx context.Context, o localOptions) error {
+	log := o.log
 	if engineHere() != nil {
 		return nil
 	}
@@ -109,7 +111,8 @@ func (l *local) startAgent(ctx context.Context, log *slog.Logger) error {
 	a, err := agent.New(agent.Config{
 		ID: row.ID, Build: version, Devices: []string{"cpu"}, Spool: l.data.Spool(), Bus: l.bus,
 		Worker: []string{self, "worker"}, Probe: []string{self, "probe"},
-		HostLock: filepath.Join(os.TempDir(), "paceline-host.lock"), Model: catalogue(l.data.Models()), Log: log,
+		HostLock: filepath.Join(os.TempDir(), "paceline-host.lock"), Log: log,
+		Model: o.machine.catalogue(catalogue(l.data.Models())), Subjects: o.machine.subjects, Builds: filepath.Join(l.data.Path, "builds"),
 	})
 	if err != nil {
 		return fail(exitMachine, "%w", err)

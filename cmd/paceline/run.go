@@ -127,18 +127,27 @@ func suiteSource(nameOrPath string) (source []byte, name string, err error) {
 
 func runCommand() *cobra.Command {
 	var f runFlags
+	var subject subjectFlags
 	var out outputFlags
 	cmd := &cobra.Command{
 		Use:   "run SUITE",
 		Short: "measure a suite on this machine and judge it",
-		Long: `Measures SUITE (a shipped suite's name or a file) on this machine with the embedded
-engine, stores the result in the data folder, compares it with the baseline there and
-ends with the verdict's exit code.
+		Long: `Measures SUITE (a shipped suite's name or a file) on this machine, stores the result in
+the data folder, compares it with the baseline there and ends with the verdict's exit
+code.
+
+What is measured is this program's own engine, or another build of Paceline (--build),
+an OpenAI-compatible server that is started for every round (--launch) or that runs
+already (--url), or a target of this machine's configuration (--target).
 
 ` + exitCodesHelp,
 		Example: `  paceline run ci
   paceline run throughput --model ~/models/Qwen2.5-0.5B-Instruct --report out.html
-  paceline run ci --commit $(git rev-parse HEAD) --branch feature --base-ref main`,
+  paceline run ci --commit $(git rev-parse HEAD) --branch feature --base-ref main
+  paceline run ci --build ./old/paceline
+  paceline run throughput --launch 'llama-server -m model.gguf --port {port}'
+  paceline run ttft --launch 'vllm serve {model} --port {port}' --model ~/models/Qwen2.5-0.5B-Instruct
+  paceline run throughput --url http://127.0.0.1:8000 --api-key-env API_KEY`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := engineHere(); err != nil {
@@ -153,9 +162,17 @@ ends with the verdict's exit code.
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
-			l, err := openLocal(ctx, localOptions{data: f.data, owner: datadir.Owner{PID: os.Getpid(), Command: "run", Since: now()}, log: out.logger(cmd)})
+			here, err := subject.apply(ctx, f.data, &q, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			q.Repeat = strings.Join(append([]string{q.Repeat}, subject.arguments()...), " ")
+			l, err := openLocal(ctx, localOptions{data: f.data, owner: datadir.Owner{PID: os.Getpid(), Command: "run", Since: now()}, machine: here, log: out.logger(cmd)})
 			var held *datadir.HeldError
 			if errors.As(err, &held) && held.Owner.URL != "" {
+				if flag := subject.local(); flag != "" {
+					return fail(exitRequest, "paceline up at %s owns the data folder and takes no files, commands or addresses from others, so that %s can't be given to it: stop it, or choose another folder with --data", held.Owner.URL, flag)
+				}
 				return runThere(ctx, cmd, held.Owner.URL, q, &out)
 			}
 			if err != nil {
@@ -170,6 +187,7 @@ ends with the verdict's exit code.
 		},
 	}
 	f.add(cmd)
+	subject.add(cmd)
 	out.add(cmd)
 	return cmd
 }

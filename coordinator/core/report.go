@@ -12,6 +12,7 @@ import (
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/bench/stat"
 	"github.com/paceline/paceline/coordinator/ledger"
+	"github.com/paceline/paceline/judge/baseline"
 	"github.com/paceline/paceline/judge/format"
 	"github.com/paceline/paceline/judge/gate"
 	"github.com/paceline/paceline/suites/spec"
@@ -228,8 +229,9 @@ func badges(r ledger.Run, rounds []ledger.Round) []string {
 	for _, f := range r.Faults {
 		faults[f] = true
 	}
-	synthetic, modified := false, false
+	synthetic, modified, unknown := false, false, false
 	for _, x := range rounds {
+		unknown = unknown || baseline.Unknown(x.Subject)
 		synthetic = synthetic || x.Subject.Synthetic
 		modified = modified || x.Subject.Modified
 		for _, f := range x.Subject.Faults {
@@ -245,6 +247,8 @@ func badges(r ledger.Run, rounds []ledger.Round) []string {
 	}
 	if modified {
 		out = append(out, "modified work tree")
+	} else if unknown {
+		out = append(out, "unknown build")
 	}
 	return out
 }
