@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +28,9 @@ func (a *Agent) rounds(ctx context.Context, o wire.Order, s *spool, wake chan<- 
 		return err
 	}
 	defer unlock()
-	waiting.progress(&wire.Progress{Phase: "getting the build"})
+	if ref, ok := strings.CutPrefix(o.Subject.Build, KindGit+":"); ok {
+		waiting.progress(&wire.Progress{Phase: fmt.Sprintf("building %.12s", ref)})
+	}
 	subject, err := a.provide(ctx, o, waiting.logLine)
 	waiting.spool, waiting.wake = s, wake
 	if lerr := waiting.addLog(); err == nil {
@@ -110,8 +113,9 @@ func (r *round) probe(ctx context.Context, when string) (*result.Environment, []
 	return f.Env, f.Probes, nil
 }
 
-// stopGrace is how long a worker may take to end once its input has.
-const stopGrace = 10 * time.Second
+// stopGrace is how long a worker may take to end once its input has: more than it
+// gives the server that it started.
+const stopGrace = 15 * time.Second
 
 // worker runs one worker process and gives the round that it measured.
 func (r *round) worker(ctx context.Context) (*result.Round, error) {

@@ -183,13 +183,16 @@ func metricsOf(rounds []ledger.Round, cell spec.Cell) []metric.ID {
 // subjectText is what was measured, in words.
 func subjectText(r ledger.Run, rounds []ledger.Round) string {
 	text := r.Subject.Target + " · " + r.Subject.Model
+	if b := r.Subject.Build; b != "" && b != "self" {
+		text = r.Subject.Target + " · " + shortBuild(b) + " · " + r.Subject.Model
+	}
 	if len(rounds) == 0 {
 		return text
 	}
 	id := rounds[len(rounds)-1].Subject
 	var more []string
 	for _, s := range []string{id.DType, id.Engine, id.Build} {
-		if s != "" {
+		if s != "" && s != "(unknown)" {
 			more = append(more, s)
 		}
 	}
@@ -197,6 +200,18 @@ func subjectText(r ledger.Run, rounds []ledger.Round) string {
 		text += " (" + strings.Join(more, ", ") + ")"
 	}
 	return text
+}
+
+// shortBuild is a build with its digest or commit cut to what people compare.
+func shortBuild(b string) string {
+	kind, rest, _ := strings.Cut(b, ":")
+	if hash, ok := strings.CutPrefix(rest, "sha256:"); ok {
+		kind, rest = kind+":sha256", hash
+	}
+	if kind != "url" && len(rest) > 12 {
+		return kind + ":" + rest[:12]
+	}
+	return b
 }
 
 // machineText names the machines that measured, in words.

@@ -34,7 +34,7 @@ type Options struct {
 	Log     func(line string) // every line that the server writes; may be nil
 }
 
-// Target is a started server. Close ends it.
+// Target is a started server. Close ends it, and so does the end of Start's context.
 type Target struct {
 	target.Target // what measures it
 
@@ -42,6 +42,7 @@ type Target struct {
 	out     *output
 	hash    string
 	started time.Time
+	unwatch func() bool // the end of Start's context no longer ends the server
 }
 
 // grace is how long a server may take to end by itself once it is told to: one that
@@ -68,15 +69,18 @@ func Start(ctx context.Context, o Options) (*Target, error) {
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
 	t.started = time.Now()
-	if t.child, err = proc.Start(ctx, proc.Options{Args: append([]string{path}, r.Args[1:]...), Env: r.Env, Log: t.out.line}); err != nil {
+	// Not under ctx, whose end would kill it at once: it is told first.
+	if t.child, err = proc.Start(context.WithoutCancel(ctx), proc.Options{Args: append([]string{path}, r.Args[1:]...), Env: r.Env, Log: t.out.line}); err != nil {
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
+	t.unwatch = context.AfterFunc(ctx, func() { t.child.Terminate(grace) })
 	go t.out.read(t.child.Stdout)
 	err = t.ready(ctx, r)
 	if err == nil {
 		t.Target, err = o.Connect(ctx, r.URL)
 	}
 	if err != nil {
+		t.unwatch()
 		t.child.Terminate(grace)
 		return nil, fmt.Errorf("start the server %s: %w%s", r.Args[0], err, t.out.last())
 	}
@@ -172,6 +176,7 @@ func (t *Target) Notes() []string { return target.NotesOf(t.Target) }
 // Close ends the server and everything that it started.
 func (t *Target) Close() error {
 	err := t.Target.Close()
+	t.unwatch()
 	t.child.Terminate(grace)
 	return err
 }
