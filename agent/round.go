@@ -57,6 +57,7 @@ type round struct {
 	wake  chan<- struct{}
 
 	subject provided
+	greeted bool // the worker said hello
 
 	log []string // the worker's standard error
 }
@@ -140,6 +141,9 @@ func (r *round) worker(ctx context.Context) (*result.Round, error) {
 	switch {
 	case errors.As(rerr, &we):
 		return nil, rerr
+	case werr != nil && !r.greeted && r.subject.hash != "" && r.subject.target == nil:
+		return nil, &wire.Error{Class: wire.ClassSubject, Message: fmt.Sprintf(
+			"build %s ended before it said a word as a worker (is it a native build of Paceline?): %v", r.order.Subject.Build, werr)}
 	case werr != nil:
 		return nil, &wire.Error{Class: wire.ClassSubject, Message: "the worker ended: " + werr.Error()}
 	case rerr != nil:
@@ -169,6 +173,7 @@ func (r *round) converse(child *proc.Child, spawned time.Time) (*result.Round, e
 		return nil, &wire.Error{Class: wire.ClassRequest, Message: fmt.Sprintf(
 			"the worker (%s) speaks protocol %d, this agent 1 to %d: update the older of the two", hello.Hello.Version, v, wire.WorkerProtocol)}
 	}
+	r.greeted = true
 	if err := r.subject.greeted(hello.Hello); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,9 @@ func steady() targettest.Behaviour {
 	return targettest.Behaviour{OwnedBy: "vllm", Version: "0.9.1", Role: true, First: 3 * time.Millisecond, Gap: time.Millisecond, Bundle: 4}
 }
 
+// serverPID names the variable with the file in which the server leaves its process id.
+const serverPID = "PACELINE_TEST_SERVER_PID"
+
 // playServer is the tiny OpenAI-compatible server that --launch starts.
 func playServer(port, mode string) int {
 	b := steady()
@@ -38,6 +42,11 @@ func playServer(port, mode string) int {
 		b.Status = http.StatusInternalServerError
 	case "breaks": // it starts well, and then it can't answer
 		b.Fault = targettest.FaultError
+	}
+	if file := os.Getenv(serverPID); file != "" {
+		if err := os.WriteFile(file, []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+			return 1
+		}
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:"+port)
 	if err != nil {
@@ -155,6 +164,45 @@ func TestShippedSuitesTakeServers(t *testing.T) {
 	o.expect(t, 0, "NOTHING WAS COMPARED", "not judged: cancel_honoured of workload streaming", "words in place of 128 tokens")
 }
 
+// TestInterruptEndsTheServer: whoever cancels a run gets the machine back.
+func TestInterruptEndsTheServer(t *testing.T) {
+	for how, end := range map[string]func(p *process){
+		"interrupted": func(p *process) {
+			if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+			p.wait(t).expect(t, exitCancelled, "is cancelled")
+		},
+		"killed": func(p *process) {
+			if err := p.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			p.wait(t)
+		},
+	} {
+		t.Run(how, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "pid")
+			t.Setenv(serverPID, file)
+			p := start(t, "run", "throughput", "--data", t.TempDir(), "--launch", launch(t, "good"))
+			p.waitFor(t, "warm-up")
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid, err := strconv.Atoi(string(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			end(p)
+			for deadline := time.Now().Add(30 * time.Second); running(pid); time.Sleep(10 * time.Millisecond) { // between polls
+				if time.Now().After(deadline) {
+					t.Fatalf("server %d is still running", pid)
+				}
+			}
+		})
+	}
+}
+
 // TestUnknownBuildsDontJoin: a server that says nothing of itself never joins the
 // baseline of a branch whose commits it claims to be.
 func TestUnknownBuildsDontJoin(t *testing.T) {
@@ -225,7 +273,7 @@ func TestBadSubjects(t *testing.T) {
 		"another architecture":     {[]string{"--build", file("arm", string(elsewhere), 0o700)}, exitRequest, []string{"built for aarch64"}},
 		"neither ELF nor script":   {[]string{"--build", file("text", "hello there, this is no program at all, whatever its mode\n", 0o700)}, exitRequest, []string{"neither"}},
 		"not a Paceline program":   {[]string{"--build", file("sh", "#!/bin/sh\necho usage: frob the knob\n", 0o700)}, exitMachine, []string{"is the other side a Paceline worker?"}},
-		"a build that ends":        {[]string{"--build", file("sh", "#!/bin/sh\necho libcudart.so.12: no such file >&2\nexit 127\n", 0o700)}, exitMachine, []string{"exit status 127", "libcudart.so.12"}},
+		"a build that ends":        {[]string{"--build", file("sh", "#!/bin/sh\necho libcudart.so.12: no such file >&2\nexit 127\n", 0o700)}, exitMachine, []string{"exit status 127", "libcudart.so.12", "native build of Paceline?"}},
 		"no such interpreter":      {[]string{"--build", file("sh", "#!/nowhere/python\n", 0o700)}, exitMachine, []string{"doesn't start"}},
 		"another digest":           {[]string{"--build", self(t) + "@sha256:" + zero}, exitRequest, []string{zero, selfHash(t)}},
 		"an unknown digest":        {[]string{"--build", "sha256:" + zero}, exitMachine, []string{"builds.binaries"}},
