@@ -23,7 +23,7 @@ func TestConfiguredBuilds(t *testing.T) {
 	runtime := filepath.Join(t.TempDir(), "runtime")
 	write(t, runtime, 0o700, "#!/bin/sh\n# run --rm IMAGE PORT: a container runtime that knows one image.\n[ \"$3\" = tiny@sha256:cd ] || { echo no such image: $3 >&2; exit 125; }\nexec "+self(t)+" test-server $4 good\n")
 	image := "sha256:" + strings.Repeat("cd", 32)
-	config := filepath.Join(t.TempDir(), agentFileName)
+	config := filepath.Join(t.TempDir(), agentConfigName)
 	write(t, config, 0o600, fmt.Sprintf(`targets:
   tiny:
     launch: {args: ["{build}", test-server, "{port}", good]}

@@ -38,8 +38,8 @@ type localOptions struct {
 	page  string // address of a run's page without its id; empty: there is none
 	log   *slog.Logger
 
-	seriesURL string  // InfluxDB for trends; empty: none
-	machine   machine // what the agent can measure beside its own build
+	seriesURL string      // InfluxDB for trends; empty: none
+	config    agentConfig // what the agent can measure beside its own build
 }
 
 // openLocal takes the data folder and starts coordinator and agent. Close it.
@@ -112,7 +112,7 @@ func (l *local) startAgent(ctx context.Context, o localOptions) error {
 		ID: row.ID, Build: version, Devices: []string{"cpu"}, Spool: l.data.Spool(), Bus: l.bus,
 		Worker: []string{self, "worker"}, Probe: []string{self, "probe"},
 		HostLock: filepath.Join(os.TempDir(), "paceline-host.lock"), Log: log,
-		Model: o.machine.catalogue(catalogue(l.data.Models())), Subjects: o.machine.subjects, Builds: filepath.Join(l.data.Path, "builds"),
+		Model: o.config.catalogue(catalogue(l.data.Models())), Subjects: o.config.subjects, Builds: filepath.Join(l.data.Path, "builds"),
 	})
 	if err != nil {
 		return fail(exitMachine, "%w", err)

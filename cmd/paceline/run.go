@@ -167,7 +167,7 @@ already (--url), or a target of this machine's configuration (--target).
 				return err
 			}
 			q.Repeat = strings.Join(append([]string{q.Repeat}, subject.arguments()...), " ")
-			l, err := openLocal(ctx, localOptions{data: f.data, owner: datadir.Owner{PID: os.Getpid(), Command: "run", Since: now()}, machine: here, log: out.logger(cmd)})
+			l, err := openLocal(ctx, localOptions{data: f.data, owner: datadir.Owner{PID: os.Getpid(), Command: "run", Since: now()}, config: here, log: out.logger(cmd)})
 			var held *datadir.HeldError
 			if errors.As(err, &held) && held.Owner.URL != "" {
 				if flag := subject.local(); flag != "" {

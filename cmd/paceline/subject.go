@@ -109,11 +109,11 @@ func (f *subjectFlags) check() error {
 
 // apply makes the request name what the flags say, and gives this machine's
 // configuration with what they add to it. Messages for the person go to say.
-func (f *subjectFlags) apply(ctx context.Context, data string, q *core.SubmitRequest, say io.Writer) (machine, error) {
+func (f *subjectFlags) apply(ctx context.Context, data string, q *core.SubmitRequest, say io.Writer) (agentConfig, error) {
 	if err := f.check(); err != nil {
-		return machine{}, err
+		return agentConfig{}, err
 	}
-	m, err := f.machine(data)
+	m, err := f.read(data)
 	if err != nil {
 		return m, err
 	}
@@ -140,22 +140,22 @@ func orNew[V any](m map[string]V) map[string]V {
 	return maps.Clone(m)
 }
 
-// machine reads this machine's configuration.
-func (f *subjectFlags) machine(data string) (machine, error) {
+// read reads this machine's configuration.
+func (f *subjectFlags) read(data string) (agentConfig, error) {
 	if f.config != "" {
-		return readAgentFile(f.config, true)
+		return readAgentConfig(f.config, true)
 	}
 	if data == "" {
 		var err error
 		if data, err = datadir.Default(); err != nil {
-			return machine{}, fail(exitRequest, "%w", err)
+			return agentConfig{}, fail(exitRequest, "%w", err)
 		}
 	}
-	return readAgentFile(filepath.Join(data, agentFileName), false)
+	return readAgentConfig(filepath.Join(data, agentConfigName), false)
 }
 
 // server settles the target.
-func (f *subjectFlags) server(m *machine, q *core.SubmitRequest) error {
+func (f *subjectFlags) server(m *agentConfig, q *core.SubmitRequest) error {
 	switch {
 	case f.url == "" && f.launch == "":
 		if f.target == "" || f.target == wire.DriverEngine {
@@ -211,7 +211,7 @@ func recipeDigest(l *wire.Launch) string {
 }
 
 // useBuild settles the build.
-func (f *subjectFlags) useBuild(ctx context.Context, m *machine, q *core.SubmitRequest, say io.Writer) error {
+func (f *subjectFlags) useBuild(ctx context.Context, m *agentConfig, q *core.SubmitRequest, say io.Writer) error {
 	kind, rest, named := strings.Cut(f.build, ":")
 	switch {
 	case f.build == "":
@@ -250,7 +250,7 @@ func (f *subjectFlags) useBuild(ctx context.Context, m *machine, q *core.SubmitR
 
 // retarget points a suite at a target that it doesn't name. Gates on what such
 // a target can't tell are left out, and named.
-func retarget(m machine, q *core.SubmitRequest, say io.Writer) error {
+func retarget(m agentConfig, q *core.SubmitRequest, say io.Writer) error {
 	s, err := spec.Parse(q.SuiteFile, []byte(q.Suite))
 	if err != nil {
 		return fail(exitRequest, "%w", err)

@@ -24,11 +24,11 @@ import (
 	"github.com/paceline/paceline/internal/wire"
 )
 
-// agentFileName is the machine's configuration in the data folder.
-const agentFileName = "agent.yml"
+// agentConfigName is the machine's configuration in the data folder.
+const agentConfigName = "agent.yml"
 
-// agentFile is what a machine can measure beside its own build, as it is written.
-type agentFile struct {
+// agentConfigText is what a machine can measure beside its own build, as it is written.
+type agentConfigText struct {
 	Targets map[string]targetEntry `yaml:"targets"`
 	Models  map[string]string      `yaml:"models"` // name: folder
 	Builds  struct {
@@ -74,14 +74,14 @@ type imageEntry struct {
 	Name   string `yaml:"name"`
 }
 
-// machine is a machine's configuration, checked.
-type machine struct {
+// agentConfig is a machine's configuration, checked.
+type agentConfig struct {
 	subjects agent.Subjects
 	models   map[string]string // name → folder
 }
 
 // catalogue finds a model by its name here, else by otherwise.
-func (m machine) catalogue(otherwise func(string) (string, error)) func(string) (string, error) {
+func (m agentConfig) catalogue(otherwise func(string) (string, error)) func(string) (string, error) {
 	return func(name string) (string, error) {
 		if dir, ok := m.models[name]; ok {
 			if st, err := os.Stat(dir); err != nil || !st.IsDir() {
@@ -93,35 +93,35 @@ func (m machine) catalogue(otherwise func(string) (string, error)) func(string) 
 	}
 }
 
-// readAgentFile reads the configuration at path; where must is false, a file that
+// readAgentConfig reads the configuration at path; where must is false, a file that
 // isn't there is an empty one.
-func readAgentFile(path string, must bool) (machine, error) {
+func readAgentConfig(path string, must bool) (agentConfig, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && !must {
-		return machine{}, nil
+		return agentConfig{}, nil
 	}
 	if err != nil {
-		return machine{}, fail(exitRequest, "read the machine's configuration: %w", err)
+		return agentConfig{}, fail(exitRequest, "read the machine's configuration: %w", err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, 1<<20))
 	if err != nil {
-		return machine{}, fail(exitRequest, "read the machine's configuration: %w", err)
+		return agentConfig{}, fail(exitRequest, "read the machine's configuration: %w", err)
 	}
-	m, err := parseAgentFile(path, b)
+	m, err := parseAgentConfig(path, b)
 	if err != nil {
 		return m, &exitError{code: exitRequest, err: err}
 	}
 	return m, nil
 }
 
-// parseAgentFile is strict: an unknown key is an error with its line and a suggestion.
-func parseAgentFile(path string, text []byte) (machine, error) {
-	var f agentFile
+// parseAgentConfig is strict: an unknown key is an error with its line and a suggestion.
+func parseAgentConfig(path string, text []byte) (agentConfig, error) {
+	var f agentConfigText
 	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&f); err != nil && !errors.Is(err, io.EOF) {
-		return machine{}, located(path, err)
+		return agentConfig{}, located(path, err)
 	}
-	m := machine{models: map[string]string{}, subjects: agent.Subjects{
+	m := agentConfig{models: map[string]string{}, subjects: agent.Subjects{
 		Targets: map[string]agent.Target{}, Binaries: map[string]string{}, Images: map[string]string{},
 	}}
 	var errs []error
@@ -247,7 +247,7 @@ func located(path string, err error) error {
 		name := unknown.Token.Value
 		at := unknown.Token.Position
 		msg := fmt.Sprintf("%s:%d:%d: unknown key %s", path, at.Line, at.Column, strconv.Quote(name))
-		if near := metric.Nearest(name, agentFileKeys()); near != "" {
+		if near := metric.Nearest(name, agentConfigKeys()); near != "" {
 			msg += fmt.Sprintf("; did you mean %q?", near)
 		}
 		return errors.New(msg)
@@ -258,7 +258,7 @@ func located(path string, err error) error {
 	return fmt.Errorf("read %s: %w", path, err)
 }
 
-func agentFileKeys() []string {
+func agentConfigKeys() []string {
 	return []string{
 		"targets", "models", "builds", "driver", "dialect", "url", "launch", "api_key_env", "served_model", "gpus", "accepts",
 		"args", "env", "ready", "ready_timeout", "binaries", "git", "images", "sha256", "path", "repository", "command", "output", "digest", "name",

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-const wholeAgentFile = `# What this machine can measure.
+const wholeAgentConfig = `# What this machine can measure.
 targets:
   llama:
     driver: openai
@@ -33,8 +33,8 @@ builds:
     - {digest: "sha256:cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd", name: "vllm/vllm-openai@sha256:cdcd"}
 `
 
-func TestAgentFile(t *testing.T) {
-	m, err := parseAgentFile("/etc/paceline/agent.yml", []byte(wholeAgentFile))
+func TestAgentConfig(t *testing.T) {
+	m, err := parseAgentConfig("/etc/paceline/agent.yml", []byte(wholeAgentConfig))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,9 +63,9 @@ func TestAgentFile(t *testing.T) {
 	}
 }
 
-// TestAgentFileMistakes: each is one line that says where and what, and nothing wrong
+// TestAgentConfigMistakes: each is one line that says where and what, and nothing wrong
 // is taken silently.
-func TestAgentFileMistakes(t *testing.T) {
+func TestAgentConfigMistakes(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, says string }{
 		"a misspelt key":       {"ready_timeout:", "ready_timout:", `agent.yml:10:7: unknown key "ready_timout"; did you mean "ready_timeout"?`},
 		"a key at the top":     {"models:", "modls:", `did you mean "models"`},
@@ -86,11 +86,11 @@ func TestAgentFileMistakes(t *testing.T) {
 		"url and launch":       {"lab: {", "lab: {launch: {args: [x]}, ", "both"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text := strings.Replace(wholeAgentFile, c.old, c.new, 1)
-			if text == wholeAgentFile {
+			text := strings.Replace(wholeAgentConfig, c.old, c.new, 1)
+			if text == wholeAgentConfig {
 				t.Fatal("nothing was changed")
 			}
-			_, err := parseAgentFile("agent.yml", []byte(text))
+			_, err := parseAgentConfig("agent.yml", []byte(text))
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v, want %q", err, c.says)
 			}
@@ -99,20 +99,20 @@ func TestAgentFileMistakes(t *testing.T) {
 			}
 		})
 	}
-	if _, err := parseAgentFile("agent.yml", nil); err != nil {
+	if _, err := parseAgentConfig("agent.yml", nil); err != nil {
 		t.Errorf("an empty file: %v", err)
 	}
-	if m, err := readAgentFile(filepath.Join(t.TempDir(), agentFileName), false); err != nil || m.subjects.Targets != nil {
+	if m, err := readAgentConfig(filepath.Join(t.TempDir(), agentConfigName), false); err != nil || m.subjects.Targets != nil {
 		t.Errorf("no file: %+v, %v", m, err)
 	}
 }
 
-func FuzzAgentFile(f *testing.F) {
-	f.Add([]byte(wholeAgentFile))
+func FuzzAgentConfig(f *testing.F) {
+	f.Add([]byte(wholeAgentConfig))
 	f.Add([]byte("targets: {a: {launch: {args: [\"{\"]}}}"))
 	f.Add([]byte("targets: {a: null}\nbuilds: []"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := parseAgentFile("agent.yml", b)
+		m, err := parseAgentConfig("agent.yml", b)
 		if err != nil {
 			return
 		}
