@@ -262,7 +262,7 @@ func badges(r ledger.Run, rounds []ledger.Round) []string {
 	}
 	if modified {
 		out = append(out, "modified work tree")
-	} else if unknown {
+	} else if unknown && r.Lane == result.LaneBase { // it claims a commit
 		out = append(out, "unknown build")
 	}
 	return out

@@ -21,7 +21,7 @@ func TestUnknownBuildsDontJoin(t *testing.T) {
 		"a digest on main":     {SubmitRequest{Branch: "main", Commit: "c1"}, func(id *result.Identity) { *id = result.Identity{BinaryHash: "ab"} }, ledger.JoinBase, ""},
 		"nothing on main":      {SubmitRequest{Branch: "main", Commit: "c1"}, func(id *result.Identity) { *id = result.Identity{Build: "(unknown)"} }, ledger.JoinNone, "unknown build"},
 		"a dirty tree on main": {SubmitRequest{Branch: "main", Commit: "c1"}, func(id *result.Identity) { id.Modified = true }, ledger.JoinNone, "modified work tree"},
-		"nothing without git":  {SubmitRequest{}, func(id *result.Identity) { *id = result.Identity{} }, ledger.JoinBase, "unknown build"},
+		"nothing without git":  {SubmitRequest{}, func(id *result.Identity) { *id = result.Identity{} }, ledger.JoinBase, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
