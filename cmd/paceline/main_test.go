@@ -33,6 +33,9 @@ func TestMain(m *testing.M) {
 		if speed := os.Getenv(machineSpeed); speed != "" && len(os.Args) == 2 && os.Args[1] == "probe" {
 			os.Exit(fakeProbe(speed))
 		}
+		if len(os.Args) == 4 && os.Args[1] == "test-server" {
+			os.Exit(playServer(os.Args[2], os.Args[3]))
+		}
 		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	if err := os.Setenv("PACELINE_TEST_MAIN", "1"); err != nil { // for the children

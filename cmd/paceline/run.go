@@ -137,14 +137,19 @@ func suiteSource(nameOrPath string) (source []byte, name string, err error) {
 
 func runCommand() *cobra.Command {
 	var f runFlags
+	var subject subjectFlags
 	var out outputFlags
 	var where whereFlags
 	cmd := &cobra.Command{
 		Use:   "run SUITE",
 		Short: "measure a suite on this machine and judge it",
-		Long: `Measures SUITE (a shipped suite's name or a file) on this machine with the embedded
-engine, stores the result in the data folder, compares it with the baseline there and
-ends with the verdict's exit code.
+		Long: `Measures SUITE (a shipped suite's name or a file) on this machine, stores the result in
+the data folder, compares it with the baseline there and ends with the verdict's exit
+code.
+
+What is measured is this program's own engine, or another build of Paceline (--build),
+an OpenAI-compatible server that is started for every round (--launch) or that runs
+already (--url), or a target of this machine's configuration (--target).
 
 With --coordinator the result is stored and judged there: this machine measures, with
 this program, unless --any asks for a machine of the coordinator's fleet. The command
@@ -153,6 +158,10 @@ outlives a restart of the coordinator.
 ` + exitCodesHelp,
 		Example: `  paceline run ci
   paceline run throughput --model ~/models/Qwen2.5-0.5B-Instruct --report out.html
+  paceline run ci --build ./old/paceline
+  paceline run throughput --launch 'llama-server -m model.gguf --port {port}'
+  paceline run ttft --launch 'vllm serve {model} --port {port}' --model ~/models/Qwen2.5-0.5B-Instruct
+  paceline run throughput --url http://127.0.0.1:8000 --api-key-env API_KEY
   paceline run ci --git --base-ref main        commit, branch and merge base from the repository here
   paceline run ci --baseline main.json         compare with an exported level, no data folder needed
   paceline run ci --output junit=report.xml --output markdown=comment.md
@@ -177,12 +186,25 @@ outlives a restart of the coordinator.
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
-			if elsewhere {
-				return where.runElsewhere(ctx, cmd, q, &out)
+			var here agentConfig
+			if where.any {
+				err = subject.elsewhere(&q, cmd.ErrOrStderr())
+			} else {
+				here, err = subject.apply(ctx, f.data, &q, cmd.ErrOrStderr())
 			}
-			l, err := openLocal(ctx, localOptions{data: f.data, owner: datadir.Owner{PID: os.Getpid(), Command: "run", Since: now()}, log: out.logger(cmd)})
+			if err != nil {
+				return err
+			}
+			q.Repeat = strings.Join(append([]string{q.Repeat}, subject.arguments()...), " ")
+			if elsewhere {
+				return where.runElsewhere(ctx, cmd, q, here, &out)
+			}
+			l, err := openLocal(ctx, localOptions{data: f.data, owner: datadir.Owner{PID: os.Getpid(), Command: "run", Since: now()}, config: here, log: out.logger(cmd)})
 			var held *datadir.HeldError
 			if errors.As(err, &held) && held.Owner.URL != "" {
+				if flag := subject.local(); flag != "" {
+					return fail(exitRequest, "paceline "+held.Owner.Command+" at %s owns the data folder and takes no files, commands or addresses from others, so that %s can't be given to it: stop it, or choose another folder with --data", held.Owner.URL, flag)
+				}
 				return runThere(ctx, cmd, held.Owner, q, &out)
 			}
 			if err != nil {
@@ -197,6 +219,7 @@ outlives a restart of the coordinator.
 		}),
 	}
 	f.add(cmd)
+	subject.add(cmd)
 	out.add(cmd)
 	where.add(cmd)
 	return cmd

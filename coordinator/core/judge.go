@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/internal/wire"
 	"github.com/paceline/paceline/judge/baseline"
@@ -242,7 +244,8 @@ func (c *Core) decide(ctx context.Context, r ledger.Run, cmp *comparison, proble
 		return err
 	}
 	c.cfg.Log.Info("run decided", "run", r.ID, "verdict", v.Kind, "exit", v.Exit)
-	return notOurs(c.cfg.Ledger.Runs().Decide(ctx, j, ledger.Join(baseline.Joins(r.Lane, len(r.Faults) > 0, v.Kind)), nil))
+	unknown := slices.ContainsFunc(cmp.Rounds, func(x result.Round) bool { return baseline.Unknown(x.Subject) })
+	return notOurs(c.cfg.Ledger.Runs().Decide(ctx, j, ledger.Join(baseline.Joins(r.Lane, len(r.Faults) > 0, unknown, v.Kind)), nil))
 }
 
 // notOurs forgives that somebody else was faster.

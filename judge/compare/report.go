@@ -18,7 +18,7 @@ import (
 func (m *Comparison) Report(v gate.Run) format.Report {
 	rep := format.Report{
 		RunID: m.Run.ID, Suite: m.Run.Suite, Subject: subjectText(m.Run, m.Rounds), Branch: m.Run.Branch, Commit: m.Run.Commit,
-		Machine: machineText(m.Rounds), Base: m.Base, Overall: v, Repeat: m.Run.Repeat, Badges: badges(m.Faults, m.Rounds), Warnings: warnings(m.Rounds),
+		Machine: machineText(m.Rounds), Base: m.Base, Overall: v, Repeat: m.Run.Repeat, Badges: badges(m.Run.Lane, m.Faults, m.Rounds), Warnings: warnings(m.Rounds),
 	}
 	for _, x := range m.Rounds {
 		if x.Valid {

@@ -7,18 +7,22 @@ import (
 	"strings"
 
 	"github.com/paceline/paceline/bench/result"
+	"github.com/paceline/paceline/judge/baseline"
 )
 
 // subjectText is what was measured, in words.
 func subjectText(r result.Run, rounds []result.Round) string {
 	text := r.Subject.Target + " · " + r.Subject.Model
+	if b := r.Subject.Build; b != "" && b != "self" {
+		text = r.Subject.Target + " · " + shortBuild(b) + " · " + r.Subject.Model
+	}
 	if len(rounds) == 0 {
 		return text
 	}
 	id := rounds[len(rounds)-1].Subject
 	var more []string
 	for _, s := range []string{id.DType, id.Engine, id.Build} {
-		if s != "" {
+		if s != "" && s != "(unknown)" {
 			more = append(more, s)
 		}
 	}
@@ -26,6 +30,18 @@ func subjectText(r result.Run, rounds []result.Round) string {
 		text += " (" + strings.Join(more, ", ") + ")"
 	}
 	return text
+}
+
+// shortBuild is a build with its digest or commit cut to what people compare.
+func shortBuild(b string) string {
+	kind, rest, _ := strings.Cut(b, ":")
+	if hash, ok := strings.CutPrefix(rest, "sha256:"); ok {
+		kind, rest = kind+":sha256", hash
+	}
+	if kind != "url" && len(rest) > 12 {
+		return kind + ":" + rest[:12]
+	}
+	return b
 }
 
 // machineText names the machines that measured, in words.
@@ -53,13 +69,14 @@ func machineText(rounds []result.Round) string {
 
 // badges say what must be seen wherever the result is shown; asked are the faults that
 // were asked for.
-func badges(asked []string, rounds []result.Round) []string {
+func badges(lane result.Lane, asked []string, rounds []result.Round) []string {
 	faults := map[string]bool{}
 	for _, f := range asked {
 		faults[f] = true
 	}
-	synthetic, modified := false, false
+	synthetic, modified, unknown := false, false, false
 	for _, x := range rounds {
+		unknown = unknown || baseline.Unknown(x.Subject)
 		synthetic = synthetic || x.Subject.Synthetic
 		modified = modified || x.Subject.Modified
 		for _, f := range x.Subject.Faults {
@@ -75,6 +92,8 @@ func badges(asked []string, rounds []result.Round) []string {
 	}
 	if modified {
 		out = append(out, "modified work tree")
+	} else if unknown && lane == result.LaneBase { // it claims a commit
+		out = append(out, "unknown build")
 	}
 	return out
 }

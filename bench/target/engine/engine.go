@@ -226,6 +226,19 @@ type Tokenizer struct {
 	tok *token.Tokenizer
 }
 
+// OpenTokenizer reads the tokenizer of a model's folder, for a server that serves
+// this model. It lives as long as the process.
+func OpenTokenizer(dir string) (Tokenizer, error) {
+	tok, err := token.Open(dir)
+	if err != nil {
+		return Tokenizer{}, fmt.Errorf("read the tokenizer in %s: %w", dir, err)
+	}
+	return Tokenizer{tok}, nil
+}
+
+// Digest names the tokenizer.
+func (t Tokenizer) Digest() string { return t.tok.Digest() }
+
 // Encode gives text's ids and adds none of its own.
 func (t Tokenizer) Encode(text string) ([]int32, error) { return t.tok.Encode(text, false) }
 
