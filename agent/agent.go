@@ -28,8 +28,10 @@ type Config struct {
 	HostLock string
 	// Model finds the folder of a model by its name in this machine's catalogue.
 	// Its error is the person's to mend: it ends the attempt with ClassRequest.
-	Model func(name string) (dir string, err error)
-	Log   *slog.Logger
+	Model    func(name string) (dir string, err error)
+	Subjects Subjects // what it can measure beside its own build
+	Builds   string   // folder of what it has built; needed with Subjects.Git
+	Log      *slog.Logger
 
 	ClaimEvery time.Duration // 0: wire.ClaimEvery
 	Silence    time.Duration // a worker that says nothing for so long is killed; 0: 2 minutes
@@ -47,6 +49,8 @@ func New(cfg Config) (*Agent, error) {
 	switch {
 	case cfg.ID == "" || cfg.Bus == nil || cfg.Spool == "" || cfg.Model == nil || len(cfg.Worker) == 0:
 		return nil, errors.New("make an agent: id, bus, spool, worker and model catalogue are needed")
+	case cfg.Subjects.Git != nil && cfg.Builds == "":
+		return nil, errors.New("make an agent: it can build revisions, and has no folder for them")
 	case len(cfg.Devices) == 0:
 		return nil, errors.New("make an agent: it has no device")
 	}

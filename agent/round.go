@@ -7,7 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"syscall"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/paceline/paceline/bench/result"
@@ -21,25 +22,25 @@ const maxLogLines = 2000
 // rounds runs every round of the order, each in a fresh worker between two readings
 // of the machine probe.
 func (a *Agent) rounds(ctx context.Context, o wire.Order, s *spool, wake chan<- struct{}) error {
-	dir, err := a.cfg.Model(o.Model)
-	if err != nil {
-		class := wire.ClassRequest
-		if errors.Is(err, syscall.ENOSPC) {
-			class = wire.ClassMachine
-		}
-		return fmt.Errorf("find model %q on this machine: %w", o.Model, &wire.Error{Class: class, Message: err.Error()})
-	}
-	if b := o.Subject.Build; b != "" && b != "self" {
-		return &wire.Error{Class: wire.ClassMachine, Message: fmt.Sprintf("this agent can't provide build %q: it measures its own build only", b)}
-	}
 	waiting := &round{agent: a, order: o, index: o.FirstRound}
 	unlock, err := lockHost(ctx, a.cfg.HostLock, func() { waiting.progress(&wire.Progress{Phase: "waiting for another measurement on this host"}) })
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	if ref, ok := strings.CutPrefix(o.Subject.Build, KindGit+":"); ok {
+		waiting.progress(&wire.Progress{Phase: fmt.Sprintf("building %.12s", ref)})
+	}
+	subject, err := a.provide(ctx, o, waiting.logLine)
+	waiting.spool, waiting.wake = s, wake
+	if lerr := waiting.addLog(); err == nil {
+		err = lerr
+	}
+	if err != nil {
+		return fmt.Errorf("measure target %s, build %s: %w", targetName(o.Subject), o.Subject.Build, orCause(ctx, err))
+	}
 	for i := range o.Rounds {
-		r := &round{agent: a, order: o, index: o.FirstRound + i, spool: s, wake: wake, model: dir}
+		r := &round{agent: a, order: o, index: o.FirstRound + i, spool: s, wake: wake, subject: subject}
 		if err := r.run(ctx); err != nil {
 			return fmt.Errorf("round %d: %w", r.index, err)
 		}
@@ -54,7 +55,9 @@ type round struct {
 	index int
 	spool *spool
 	wake  chan<- struct{}
-	model string
+
+	subject provided
+	greeted bool // the worker said hello
 
 	log []string // the worker's standard error
 }
@@ -79,6 +82,7 @@ func (r *round) run(ctx context.Context) error {
 	if env != nil {
 		res.Environment = *env
 	}
+	r.subject.identify(&res.Subject)
 	res.Probes = append(append(before, after...), res.Probes...)
 	records, err := lines([]result.Round{*res})
 	if err != nil {
@@ -110,15 +114,26 @@ func (r *round) probe(ctx context.Context, when string) (*result.Environment, []
 	return f.Env, f.Probes, nil
 }
 
+// stopGrace is how long a worker may take to end once its input has: more than it
+// gives the server that it started.
+const stopGrace = 15 * time.Second
+
 // worker runs one worker process and gives the round that it measured.
 func (r *round) worker(ctx context.Context) (*result.Round, error) {
 	spawned := time.Now()
-	child, err := proc.Start(ctx, proc.Options{Args: r.agent.cfg.Worker, Log: r.logLine})
+	// Not under ctx, which would kill the worker at once: the end of its input lets it
+	// end what it started.
+	child, err := proc.Start(context.WithoutCancel(ctx), proc.Options{Args: r.subject.worker, Log: r.logLine})
 	if err != nil {
-		return nil, fmt.Errorf("start the worker: %w", err)
+		class := wire.ClassMachine
+		if r.subject.hash != "" && r.subject.target == nil { // a build that was asked for
+			class = wire.ClassSubject
+		}
+		return nil, &wire.Error{Class: class, Message: fmt.Sprintf("the worker doesn't start: %v", err)}
 	}
+	defer context.AfterFunc(ctx, func() { _ = child.Stop(stopGrace) })()
 	res, rerr := r.converse(child, spawned)
-	werr := child.Stop(10 * time.Second)
+	werr := child.Stop(stopGrace)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("worker: %w", context.Cause(ctx))
 	}
@@ -126,6 +141,9 @@ func (r *round) worker(ctx context.Context) (*result.Round, error) {
 	switch {
 	case errors.As(rerr, &we):
 		return nil, rerr
+	case werr != nil && !r.greeted && r.subject.hash != "" && r.subject.target == nil:
+		return nil, &wire.Error{Class: wire.ClassSubject, Message: fmt.Sprintf(
+			"build %s ended before it said a word as a worker (is it a native build of Paceline?): %v", r.order.Subject.Build, werr)}
 	case werr != nil:
 		return nil, &wire.Error{Class: wire.ClassSubject, Message: "the worker ended: " + werr.Error()}
 	case rerr != nil:
@@ -137,7 +155,11 @@ func (r *round) worker(ctx context.Context) (*result.Round, error) {
 // converse speaks the worker protocol: hello, order, then frames until the round or
 // an error. A worker that is silent for too long is killed.
 func (r *round) converse(child *proc.Child, spawned time.Time) (*result.Round, error) {
-	silent := time.AfterFunc(r.agent.cfg.Silence, child.Kill)
+	var killed atomic.Bool
+	silent := time.AfterFunc(r.agent.cfg.Silence, func() {
+		killed.Store(true)
+		_ = child.Stop(stopGrace)
+	})
 	defer silent.Stop()
 	in := bufio.NewReader(child.Stdout)
 	hello, err := wire.ReadFrame(in)
@@ -151,9 +173,13 @@ func (r *round) converse(child *proc.Child, spawned time.Time) (*result.Round, e
 		return nil, &wire.Error{Class: wire.ClassRequest, Message: fmt.Sprintf(
 			"the worker (%s) speaks protocol %d, this agent 1 to %d: update the older of the two", hello.Hello.Version, v, wire.WorkerProtocol)}
 	}
+	r.greeted = true
+	if err := r.subject.greeted(hello.Hello); err != nil {
+		return nil, err
+	}
 	order := wire.RoundOrder{
 		Protocol: hello.Hello.Protocol, Run: r.order.Run, Attempt: r.order.Attempt, Round: r.index, Suite: r.order.Suite,
-		Subject: r.order.Subject, ModelDir: r.model, Faults: r.order.Faults, Spawned: spawned,
+		Subject: r.order.Subject, ModelDir: r.subject.modelDir, Faults: r.order.Faults, Spawned: spawned, Target: r.subject.target,
 	}
 	if err := wire.WriteFrame(child.Stdin, &wire.Frame{Order: &order}); err != nil {
 		return nil, err
@@ -161,7 +187,10 @@ func (r *round) converse(child *proc.Child, spawned time.Time) (*result.Round, e
 	for {
 		f, err := wire.ReadFrame(in)
 		if err != nil {
-			if errors.Is(err, io.EOF) {
+			switch {
+			case killed.Load():
+				err = fmt.Errorf("it said nothing for %v and was killed", r.agent.cfg.Silence)
+			case errors.Is(err, io.EOF):
 				err = errors.New("it ended without a result")
 			}
 			return nil, err

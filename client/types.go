@@ -29,6 +29,12 @@ type Submission struct {
 	Repeat          string            `json:"repeat,omitempty"` // a command that repeats the run
 	RequireBaseline bool              `json:"require_baseline,omitempty"`
 	Inconclusive    string            `json:"inconclusive,omitempty"` // "", "pass" or "fail"
+
+	Baseline        json.RawMessage `json:"baseline,omitempty"`      // a baseline file in place of the coordinator's level
+	BaseSuite       string          `json:"base_suite,omitempty"`    // the suite at the base ref, YAML: its gates are the rules
+	Ancestors       []string        `json:"ancestors,omitempty"`     // the merge base and the commits before it, newest first; at most 200
+	AncestorsCut    bool            `json:"ancestors_cut,omitempty"` // there are more
+	OtherRepository bool            `json:"other_repository,omitempty"`
 }
 
 // Subject is what is to be measured; empty fields are the suite's.

@@ -1,6 +1,6 @@
 // Package worker is the measured child process: it is told one round, runs it with
-// the embedded engine, tells how it goes and what came out, and ends. One process
-// is one start of the subject.
+// the embedded engine or a server, tells how it goes and what came out, and ends. One
+// process is one start of the subject.
 //
 // It speaks the framed protocol of internal/wire on its standard input and output;
 // the end of its input tells it to die. Supervision is package agent's, measuring
@@ -22,7 +22,6 @@ import (
 	"github.com/paceline/paceline/bench/probe/nvml"
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/bench/target"
-	targetengine "github.com/paceline/paceline/bench/target/engine"
 	"github.com/paceline/paceline/bench/target/null"
 	"github.com/paceline/paceline/engine"
 	"github.com/paceline/paceline/engine/backend"
@@ -46,7 +45,7 @@ type Self struct {
 func Run(ctx context.Context, in io.Reader, out io.Writer, self Self) error {
 	w := &writer{out: out}
 	w.send(&wire.Frame{Hello: &wire.Hello{
-		Protocol: wire.WorkerProtocol, Version: self.Version, BinaryHash: self.BinaryHash, Revision: self.Revision, Targets: []string{"engine"},
+		Protocol: wire.WorkerProtocol, Version: self.Version, BinaryHash: self.BinaryHash, Revision: self.Revision, Targets: []string{wire.DriverEngine, wire.DriverOpenAI},
 	}})
 	reader := bufio.NewReader(in)
 	f, err := wire.ReadFrame(reader)
@@ -96,20 +95,19 @@ func run(ctx context.Context, o *wire.RoundOrder, self Self, w *writer) (*result
 	if err != nil {
 		env.Software = map[string]string{"fingerprint": err.Error()} // what is known is still worth having
 	}
-	round, err := harness.RunRound(ctx, harness.Order{
+	open := engineOf(faults, cells)
+	order := harness.Order{
 		Run: o.Run, Attempt: o.Attempt, Index: o.Round, Cells: cells, Subject: o.Subject, ModelDir: o.ModelDir,
 		Faults: o.Faults, Spawned: o.Spawned,
-	}, harness.Deps{
-		Open: func(ctx context.Context, o harness.Order) (harness.Opened, error) {
-			t, err := targetengine.Open(ctx, engine.Options{ModelDir: o.ModelDir, Faults: faults, ContextHint: contextOf(cells)})
-			if err != nil {
-				return harness.Opened{}, err
-			}
-			if err := fits(cells, t.Context()); err != nil {
-				return harness.Opened{}, errors.Join(err, t.Close())
-			}
-			return harness.Opened{Target: t, Tokenizer: t.Tokenizer()}, nil
-		},
+	}
+	if !ownEngine(o.Target) {
+		if open, err = serverOf(o); err != nil {
+			return nil, err
+		}
+		order.Spawned = time.Time{} // this process is not the subject
+	}
+	round, err := harness.RunRound(ctx, order, harness.Deps{
+		Open:        open,
 		Null:        func() target.Target { return null.New() },
 		Samplers:    samplers,
 		Environment: env,
@@ -121,7 +119,9 @@ func run(ctx context.Context, o *wire.RoundOrder, self Self, w *writer) (*result
 	if err != nil {
 		return nil, err
 	}
-	round.Subject.Build, round.Subject.BinaryHash, round.Subject.Revision = self.Version, self.BinaryHash, self.Revision
+	if ownEngine(o.Target) {
+		round.Subject.Build, round.Subject.BinaryHash, round.Subject.Revision = self.Version, self.BinaryHash, self.Revision
+	}
 	return &round, nil
 }
 

@@ -20,6 +20,10 @@ import (
 // cell invalid; the error is of the round.
 func (r *round) runCell(ctx context.Context, c spec.Cell) (result.CellResult, error) {
 	out := result.CellResult{Cell: c.Digest, Workload: c.Workload, Point: c.Point}
+	if c.Data.Type == "synthetic" && r.tok == nil {
+		out.Reasons = append(out.Reasons, result.Reason{Code: "prompt_length", Warn: true, Detail: fmt.Sprintf(
+			"prompts have %d words in place of %d tokens: counting tokens needs the model's tokenizer", c.Data.ISL, c.Data.ISL)})
+	}
 	runtime.GC() // the samples of the cell before are nobody's load
 	var low floor
 	if r.deps.Null != nil {

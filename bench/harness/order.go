@@ -30,8 +30,11 @@ type Order struct {
 type Opened struct {
 	Target target.Target
 	// Tokenizer is the model's own; nil where there is none. Without it nothing is
-	// re-tokenised and data of type "synthetic" can't be made.
+	// re-tokenised, and data of type "synthetic" has its length in words.
 	Tokenizer target.Tokenizer
+	// Spawned is the wall clock at which the subject's own process was started, where
+	// that isn't this one; it takes the place of Order.Spawned.
+	Spawned time.Time
 }
 
 // Deps is what a round needs of the world. Only Open is required.

@@ -54,6 +54,9 @@ func RunRound(ctx context.Context, o Order, deps Deps) (result.Round, error) {
 		return result.Round{}, fmt.Errorf("start the subject %s: %w", o.Subject.Target, err)
 	}
 	r.target, r.tok = opened.Target, opened.Tokenizer
+	if !opened.Spawned.IsZero() {
+		r.order.Spawned = opened.Spawned
+	}
 	err = r.measure(ctx, &out)
 	if closed := r.target.Close(); closed != nil {
 		err = errors.Join(err, fmt.Errorf("close the subject: %w", closed))
@@ -129,6 +132,9 @@ func (r *round) warnings() []result.Reason {
 	var reasons []result.Reason
 	for _, err := range r.telemetry.errors() {
 		reasons = append(reasons, result.Reason{Code: "telemetry", Warn: true, Detail: err.Error()})
+	}
+	for _, note := range target.NotesOf(r.target) {
+		reasons = append(reasons, result.Reason{Code: "unsupported", Warn: true, Detail: note})
 	}
 	env := r.deps.Environment
 	if cores := env.Hardware.Cores; cores > 0 && env.Load1 > float64(cores)/2 {

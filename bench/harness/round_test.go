@@ -363,7 +363,6 @@ func TestOrdersThatCantRun(t *testing.T) {
 		{"no cell", nil, opens, "no cell"},
 		{"a load of a later version", []spec.Cell{cellOf(func(c *spec.Cell) { c.Load.Type = "poisson" })}, opens, `"poisson"`},
 		{"the same cell twice", []spec.Cell{cellOf(nil), cellOf(nil)}, opens, "twice"},
-		{"synthetic data without tokenizer", []spec.Cell{cellOf(func(c *spec.Cell) { c.Data = spec.Data{Type: "synthetic", ISL: 8} })}, opens, "tokenizer"},
 		{"a data set that isn't here", []spec.Cell{cellOf(func(c *spec.Cell) { c.Data = spec.Data{Type: "dataset", Dataset: "x"} })}, opens, `"x"`},
 		{"a subject that doesn't start", []spec.Cell{cellOf(nil)}, func(context.Context, Order) (Opened, error) { return Opened{}, broken }, "no such model"},
 	} {
@@ -408,6 +407,44 @@ func TestProgress(t *testing.T) {
 		rated := slices.ContainsFunc(seen, func(p Progress) bool { return p.Rate > 70 && p.Rate < 110 })
 		if !rated {
 			t.Error("no progress had the rate of 88 tok/s")
+		}
+	})
+}
+
+// noting is a target that has something to say of the round.
+type noting struct{ *fake }
+
+func (noting) Notes() []string { return []string{"top_k was not sent"} }
+
+// TestServersAreDescribedHonestly: what a subject without tokenizer and in a process
+// of its own can't know is said, or measured from where it can be.
+func TestServersAreDescribedHonestly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := steady()
+		cell := cellOf(func(c *spec.Cell) { c.Data = spec.Data{Type: "synthetic", ISL: 40} })
+		spawned := time.Now().Add(-time.Minute) // long before the subject's own process
+		o := Order{Index: 1, Cells: []spec.Cell{cell}, Spawned: spawned}
+		round, err := RunRound(t.Context(), o, Deps{Open: func(context.Context, Order) (Opened, error) {
+			return Opened{Target: noting{f}, Spawned: time.Now().Add(-3 * time.Second)}, nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(codes(round.Reasons, true), "unsupported") {
+			t.Errorf("the target's notes are not among %+v", round.Reasons)
+		}
+		if !slices.Contains(codes(round.Cells[0].Reasons, true), "prompt_length") {
+			t.Errorf("nobody says that the prompts were not counted in tokens: %+v", round.Cells[0].Reasons)
+		}
+		seen := map[string]bool{}
+		for _, r := range f.requests {
+			if n := len(strings.Fields(r.Text)); n != 40 || seen[r.Text] {
+				t.Fatalf("a prompt of %d words, seen before: %v", n, seen[r.Text])
+			}
+			seen[r.Text] = true
+		}
+		if v, ok := find(round.Cells[0].Values, "load_time"); !ok || v < 3 || v > 10 {
+			t.Errorf("load time %v s, want that of the subject's own process", v)
 		}
 	})
 }

@@ -162,6 +162,10 @@ func ReadSamples(r io.Reader, f func(*Sample) error) error {
 	return nil
 }
 
+// Validate says what contradicts itself in the document, whose schema version the
+// caller knows. Reading and writing a file do it by themselves.
+func (d *Document) Validate() error { return d.check() }
+
 // check says what contradicts itself in the document.
 func (d *Document) check() error {
 	if d.Run.ID == "" || d.Run.Suite == "" {

@@ -28,6 +28,21 @@ func TraitsOf(t Target) Traits {
 	return Traits{}
 }
 
+// Noter is implemented by a Target that may have to tell something about the whole
+// round: what was asked for and its subject doesn't understand.
+type Noter interface {
+	// Notes are sentences, the same one once.
+	Notes() []string
+}
+
+// NotesOf gives t's notes, or none.
+func NotesOf(t Target) []string {
+	if n, ok := t.(Noter); ok {
+		return n.Notes()
+	}
+	return nil
+}
+
 // Verifier is implemented by a Target that can compute a token a second time, by
 // another path than the one that generated it.
 type Verifier interface {

@@ -24,7 +24,7 @@ import (
 const redial = 3 * time.Second
 
 func agentCommand() *cobra.Command {
-	var state string
+	var state, config string
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "agent",
@@ -61,23 +61,35 @@ Enrol it first, once:
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
-			return s.serve(ctx, cmd, dir, log)
+			must := config != ""
+			if !must {
+				config = filepath.Join(dir, agentConfigName)
+			}
+			here, err := readAgentConfig(config, must)
+			if err != nil {
+				return err
+			}
+			return s.serve(ctx, cmd, dir, here, log)
 		},
 	}
 	cmd.Flags().StringVar(&state, "state", "", "folder of the agent's enrolment and spool (default: $PACELINE_AGENT_STATE, else ~/.local/share/paceline-agent)")
+	cmd.Flags().StringVar(&config, "config", "", "what this machine provides: targets, builds and models by name (default: "+agentConfigName+" in the folder of --state, where there is one)")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log everything")
 	cmd.AddCommand(enrolCommand())
 	return cmd
 }
 
 // serve runs the agent until ctx ends.
-func (s agentState) serve(ctx context.Context, cmd *cobra.Command, dir string, log *slog.Logger) error {
+func (s agentState) serve(ctx context.Context, cmd *cobra.Command, dir string, here agentConfig, log *slog.Logger) error {
 	b, err := s.connect(ctx, log)
 	if b == nil {
 		return err // nil: it was stopped before
 	}
 	defer b.Close()
-	a, err := newAgent(agentOptions{id: s.ID, labels: s.Labels, spool: filepath.Join(dir, "spool"), bus: b, log: log, model: namedModels(filepath.Join(dir, "models"))})
+	a, err := newAgent(agentOptions{
+		id: s.ID, labels: s.Labels, spool: filepath.Join(dir, "spool"), bus: b, log: log,
+		model: here.catalogue(namedModels(filepath.Join(dir, "models"))), subjects: here.subjects, builds: filepath.Join(dir, "builds"),
+	})
 	if err != nil {
 		return err
 	}
@@ -139,6 +151,9 @@ type agentOptions struct {
 	bus    bus.Bus
 	log    *slog.Logger
 	model  func(name string) (string, error)
+
+	subjects agent.Subjects // what it can measure beside this build
+	builds   string         // folder of builds from git
 }
 
 // newAgent makes an agent that measures with this very program.
@@ -150,7 +165,7 @@ func newAgent(o agentOptions) (*agent.Agent, error) {
 	a, err := agent.New(agent.Config{
 		ID: o.id, Build: version, Devices: []string{"cpu"}, Labels: o.labels, Spool: o.spool, Bus: o.bus,
 		Worker: []string{self, "worker"}, Probe: []string{self, "probe"},
-		HostLock: hostLock(), Model: o.model, Log: o.log,
+		HostLock: hostLock(), Model: o.model, Log: o.log, Subjects: o.subjects, Builds: o.builds,
 	})
 	if err != nil {
 		return nil, fail(exitMachine, "%w", err)

@@ -66,8 +66,8 @@ func runRounds(ctx context.Context, n int, d *display) (_ []result.Round, rep fo
 		return nil, rep, err
 	}
 	defer l.close()
-	f := runFlags{rounds: n}
-	q, err := f.request(doctorSuite)
+	f := runFlags{rounds: n, against: againstFlags{git: "no"}} // whose repository this is changes nothing about the machine
+	q, err := f.request(ctx, doctorSuite)
 	if err != nil {
 		return nil, rep, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/paceline/paceline/bench/imports"
 	"github.com/paceline/paceline/judge/format"
 	"github.com/paceline/paceline/judge/gate"
 	"github.com/paceline/paceline/suites"
@@ -90,7 +91,11 @@ func verdictOf(code int, err error) gate.Run {
 }
 
 // suiteName is the suite's own name, or what its file is called where it can't be read.
+// Files that are checked without one have a name in its place.
 func (o *outputFlags) suiteName() string {
+	if o.suite == "" {
+		return imports.Suite
+	}
 	if s, err := suites.Open(o.suite); err == nil {
 		return s.Name
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -38,7 +39,8 @@ type localOptions struct {
 	log   *slog.Logger
 	lease time.Duration // 0: the protocol's
 
-	seriesURL string // InfluxDB for trends; empty: none
+	seriesURL string      // InfluxDB for trends; empty: none
+	config    agentConfig // what the agent can measure beside its own build
 }
 
 // openLocal takes the data folder and starts coordinator and agent. Close it.
@@ -89,11 +91,12 @@ func openLocal(ctx context.Context, o localOptions) (_ *local, err error) {
 	if o.idle {
 		return l, nil
 	}
-	return l, l.startAgent(ctx, o.log)
+	return l, l.startAgent(ctx, o)
 }
 
 // startAgent starts this machine's agent, where this build has an engine.
-func (l *local) startAgent(ctx context.Context, log *slog.Logger) error {
+func (l *local) startAgent(ctx context.Context, o localOptions) error {
+	log := o.log
 	if engineHere() != nil {
 		return nil
 	}
@@ -105,7 +108,10 @@ func (l *local) startAgent(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return fail(exitMachine, "enrol this machine: %w", err)
 	}
-	a, err := newAgent(agentOptions{id: row.ID, spool: l.data.Spool(), bus: l.bus, log: log, model: catalogue(l.data.Models())})
+	a, err := newAgent(agentOptions{
+		id: row.ID, spool: l.data.Spool(), bus: l.bus, log: log, model: o.config.catalogue(catalogue(l.data.Models())),
+		subjects: o.config.subjects, builds: filepath.Join(l.data.Path, "builds"),
+	})
 	if err != nil {
 		return err
 	}

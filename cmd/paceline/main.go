@@ -59,6 +59,7 @@ that got worse.
   paceline run ci                     measure the shipped model with suite "ci", judge it
   paceline run throughput --model DIR measure your own model
   paceline up --suite ci              the same, then show the dashboard
+  paceline check new.txt --baseline old.txt   judge files: ours, go test -bench, CSV
   paceline suite list                 what can be measured
   paceline doctor                     what disturbs measurements here, and what a gate could see
   paceline coordinator                the server of a fleet; agents enrol with it
@@ -67,7 +68,7 @@ that got worse.
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), runCommand(), suiteCommand(), doctorCommand(), coordinatorCommand(), tokenCommand(), agentCommand(), versionCommand())
+	root.AddCommand(upCommand(), runCommand(), checkCommand(), baselineCommand(), suiteCommand(), doctorCommand(), coordinatorCommand(), tokenCommand(), agentCommand(), versionCommand())
 	root.AddCommand(engineCommands()...)
 	return root
 }

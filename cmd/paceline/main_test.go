@@ -33,10 +33,19 @@ func TestMain(m *testing.M) {
 		if speed := os.Getenv(machineSpeed); speed != "" && len(os.Args) == 2 && os.Args[1] == "probe" {
 			os.Exit(fakeProbe(speed))
 		}
+		if len(os.Args) == 4 && os.Args[1] == "test-server" {
+			os.Exit(playServer(os.Args[2], os.Args[3]))
+		}
 		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	if err := os.Setenv("PACELINE_TEST_MAIN", "1"); err != nil { // for the children
 		panic(err)
+	}
+	// These tests may run in CI themselves; what it says of its job isn't theirs.
+	for _, v := range []string{"CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "JENKINS_URL"} {
+		if err := os.Unsetenv(v); err != nil {
+			panic(err)
+		}
 	}
 	if err := os.Setenv(machineSpeed, "1"); err != nil {
 		panic(err)
@@ -92,12 +101,18 @@ type process struct {
 
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
+	return startIn(t, "", args...)
+}
+
+// startIn starts a command in a folder; "" is this package's.
+func startIn(t *testing.T, dir string, args ...string) *process {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &process{cmd: exec.Command(self, args...), stdout: &buffer{}, stderr: &buffer{}}
-	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p.stdout, p.stderr
 	p.cmd.WaitDelay = 5 * time.Second
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -33,15 +33,22 @@ type outputFlags struct {
 	told  bool // a report was shown and written
 }
 
+// add adds the flags of a command that measures.
 func (o *outputFlags) add(cmd *cobra.Command) {
+	o.addShown(cmd, "show values without a rule too, and log what coordinator and agent do")
+	fl := cmd.Flags()
+	fl.StringVar(&o.report, "report", "", "write the run's page to this HTML file, which opens from disk")
+	fl.StringVar(&o.out, "out", "", "write the result to this JSON file, its samples beside it")
+}
+
+// addShown adds the flags of a command that shows a verdict.
+func (o *outputFlags) addShown(cmd *cobra.Command, verbose string) {
 	fl := cmd.Flags()
 	names := strings.Join(format.Names(), ", ")
 	fl.StringVar(&o.format, "format", "human", "of the verdict on standard output: "+names)
 	fl.StringArrayVar(&o.outputs, "output", nil, "also write the verdict to a file, as KIND=PATH with a kind of --format; may be repeated")
 	fl.StringVar(&o.ci, "ci", "auto", "tell the CI system that runs this: auto (a GitHub job gets its summary, annotations and step outputs), none")
-	fl.StringVar(&o.report, "report", "", "write the run's page to this HTML file, which opens from disk")
-	fl.StringVar(&o.out, "out", "", "write the result to this JSON file, its samples beside it")
-	fl.BoolVarP(&o.verbose, "verbose", "v", false, "show values without a rule too, and log what coordinator and agent do")
+	fl.BoolVarP(&o.verbose, "verbose", "v", false, verbose)
 }
 
 // check refuses what could only fail after minutes of measuring.

@@ -45,7 +45,7 @@ func (f *whereFlags) check(elsewhere bool) error {
 
 // runElsewhere submits a run to a coordinator. Without --any this machine measures,
 // with this program, as an agent for as long as the run lasts.
-func (f *whereFlags) runElsewhere(ctx context.Context, cmd *cobra.Command, q core.SubmitRequest, out *outputFlags) error {
+func (f *whereFlags) runElsewhere(ctx context.Context, cmd *cobra.Command, q core.SubmitRequest, here agentConfig, out *outputFlags) error {
 	d := out.display(cmd)
 	defer d.end()
 	c, err := f.dial(func(err error) { d.line("waiting for the coordinator: %v", err) })
@@ -63,7 +63,7 @@ func (f *whereFlags) runElsewhere(ctx context.Context, cmd *cobra.Command, q cor
 	if err := engineHere(); err != nil {
 		return err
 	}
-	machine, leave, err := f.callingAgent(ctx, c, q, out, cmd)
+	machine, leave, err := f.callingAgent(ctx, c, q, here, out, cmd)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (f *whereFlags) runElsewhere(ctx context.Context, cmd *cobra.Command, q cor
 }
 
 // callingAgent makes this process an agent that measures this command's run only.
-func (f *whereFlags) callingAgent(ctx context.Context, c *client.Client, q core.SubmitRequest, out *outputFlags, cmd *cobra.Command) (name string, leave func(), err error) {
+func (f *whereFlags) callingAgent(ctx context.Context, c *client.Client, q core.SubmitRequest, here agentConfig, out *outputFlags, cmd *cobra.Command) (name string, leave func(), err error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "this-machine"
@@ -102,7 +102,10 @@ func (f *whereFlags) callingAgent(ctx context.Context, c *client.Client, q core.
 		}
 		return "", nil, err
 	}
-	a, err := newAgent(agentOptions{id: s.ID, spool: filepath.Join(spool, "spool"), bus: b, log: log, model: typedModel(q.Subject.Model)})
+	a, err := newAgent(agentOptions{
+		id: s.ID, spool: filepath.Join(spool, "spool"), bus: b, log: log, model: here.catalogue(typedModel(q.Subject.Model)),
+		subjects: here.subjects, builds: filepath.Join(spool, "builds"),
+	})
 	if err != nil {
 		_ = b.Close()
 		_ = os.RemoveAll(spool)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/coordinator/core"
 	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/internal/datadir"
@@ -30,6 +29,7 @@ type runFlags struct {
 	faults          []string
 	requireBaseline bool
 	inconclusive    string
+	against         againstFlags
 }
 
 func (f *runFlags) add(cmd *cobra.Command) {
@@ -44,21 +44,24 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.faults, "fault", nil, "plant a defect, to see the gate work: slow=1.43, stall=0.5/100, wrong-token=0.01, leak=4096")
 	fl.BoolVar(&f.requireBaseline, "require-baseline", false, "exit 3 where there is nothing to compare with")
 	fl.StringVar(&f.inconclusive, "inconclusive", "", "what an inconclusive verdict counts as: pass or fail (default: exit 4)")
+	f.against.add(cmd)
 }
 
 // request makes the run's request of a suite's name or file.
-func (f *runFlags) request(suite string) (core.SubmitRequest, error) {
+func (f *runFlags) request(ctx context.Context, suite string) (core.SubmitRequest, error) {
 	source, name, err := suiteSource(suite)
 	if err != nil {
 		return core.SubmitRequest{}, err
 	}
+	at, err := f.locate(ctx, suite)
+	if err != nil {
+		return core.SubmitRequest{}, err
+	}
 	q := core.SubmitRequest{
+		Lane: at.lane, Time: at.commitTime, Given: at.given,
 		Suite: string(source), SuiteFile: name, Rounds: f.rounds, Commit: f.commit, Branch: f.branch, BaseRef: f.baseRef, Parent: f.parent,
 		Faults: f.faults, CreatedBy: "command line", Repeat: f.repeat(suite),
 		Options: core.Options{RequireBaseline: f.requireBaseline, Inconclusive: f.inconclusive},
-	}
-	if f.baseRef != "" {
-		q.Lane = result.LaneCandidate
 	}
 	if err := checkFaults(f.faults); err != nil {
 		return q, err
@@ -91,6 +94,7 @@ func (f *runFlags) repeat(suite string) string {
 	add("commit", f.commit)
 	add("branch", f.branch)
 	add("base-ref", f.baseRef)
+	add("baseline", f.against.baseline)
 	add("data", f.data)
 	if f.rounds > 0 {
 		add("rounds", fmt.Sprint(f.rounds))
@@ -133,14 +137,19 @@ func suiteSource(nameOrPath string) (source []byte, name string, err error) {
 
 func runCommand() *cobra.Command {
 	var f runFlags
+	var subject subjectFlags
 	var out outputFlags
 	var where whereFlags
 	cmd := &cobra.Command{
 		Use:   "run SUITE",
 		Short: "measure a suite on this machine and judge it",
-		Long: `Measures SUITE (a shipped suite's name or a file) on this machine with the embedded
-engine, stores the result in the data folder, compares it with the baseline there and
-ends with the verdict's exit code.
+		Long: `Measures SUITE (a shipped suite's name or a file) on this machine, stores the result in
+the data folder, compares it with the baseline there and ends with the verdict's exit
+code.
+
+What is measured is this program's own engine, or another build of Paceline (--build),
+an OpenAI-compatible server that is started for every round (--launch) or that runs
+already (--url), or a target of this machine's configuration (--target).
 
 With --coordinator the result is stored and judged there: this machine measures, with
 this program, unless --any asks for a machine of the coordinator's fleet. The command
@@ -149,7 +158,12 @@ outlives a restart of the coordinator.
 ` + exitCodesHelp,
 		Example: `  paceline run ci
   paceline run throughput --model ~/models/Qwen2.5-0.5B-Instruct --report out.html
-  paceline run ci --commit $(git rev-parse HEAD) --branch feature --base-ref main
+  paceline run ci --build ./old/paceline
+  paceline run throughput --launch 'llama-server -m model.gguf --port {port}'
+  paceline run ttft --launch 'vllm serve {model} --port {port}' --model ~/models/Qwen2.5-0.5B-Instruct
+  paceline run throughput --url http://127.0.0.1:8000 --api-key-env API_KEY
+  paceline run ci --git --base-ref main        commit, branch and merge base from the repository here
+  paceline run ci --baseline main.json         compare with an exported level, no data folder needed
   paceline run ci --output junit=report.xml --output markdown=comment.md
   paceline run ci --coordinator https://paceline.example.com:7070 --commit SHA --branch main
   paceline run ci --coordinator https://paceline.example.com:7070 --any --where gpu=h200 --wait`,
@@ -166,18 +180,31 @@ outlives a restart of the coordinator.
 			if err := engineHere(); err != nil && !where.any {
 				return err
 			}
-			q, err := f.request(args[0])
+			q, err := f.request(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
-			if elsewhere {
-				return where.runElsewhere(ctx, cmd, q, &out)
+			var here agentConfig
+			if where.any {
+				err = subject.elsewhere(&q, cmd.ErrOrStderr())
+			} else {
+				here, err = subject.apply(ctx, f.data, &q, cmd.ErrOrStderr())
 			}
-			l, err := openLocal(ctx, localOptions{data: f.data, owner: datadir.Owner{PID: os.Getpid(), Command: "run", Since: now()}, log: out.logger(cmd)})
+			if err != nil {
+				return err
+			}
+			q.Repeat = strings.Join(append([]string{q.Repeat}, subject.arguments()...), " ")
+			if elsewhere {
+				return where.runElsewhere(ctx, cmd, q, here, &out)
+			}
+			l, err := openLocal(ctx, localOptions{data: f.data, owner: datadir.Owner{PID: os.Getpid(), Command: "run", Since: now()}, config: here, log: out.logger(cmd)})
 			var held *datadir.HeldError
 			if errors.As(err, &held) && held.Owner.URL != "" {
+				if flag := subject.local(); flag != "" {
+					return fail(exitRequest, "paceline "+held.Owner.Command+" at %s owns the data folder and takes no files, commands or addresses from others, so that %s can't be given to it: stop it, or choose another folder with --data", held.Owner.URL, flag)
+				}
 				return runThere(ctx, cmd, held.Owner, q, &out)
 			}
 			if err != nil {
@@ -192,6 +219,7 @@ outlives a restart of the coordinator.
 		}),
 	}
 	f.add(cmd)
+	subject.add(cmd)
 	out.add(cmd)
 	where.add(cmd)
 	return cmd

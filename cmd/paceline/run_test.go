@@ -34,7 +34,7 @@ func TestRegressionIsCaught(t *testing.T) {
 	}
 	out := filepath.Join(t.TempDir(), "slow.json")
 	report := filepath.Join(t.TempDir(), "slow.html")
-	slow := paceline(t, "run", quick(t), "--data", data, "--fault", "slow=4", "--format", "json", "--out", out, "--report", report)
+	slow := paceline(t, "run", quick(t), "--data", data, "--fault", "slow=10", "--format", "json", "--out", out, "--report", report)
 	slow.expect(t, exitFail)
 	var rep format.Report
 	if err := json.Unmarshal([]byte(slow.stdout), &rep); err != nil {
@@ -46,7 +46,7 @@ func TestRegressionIsCaught(t *testing.T) {
 	if rep.Rounds < 3 {
 		t.Errorf("decided after %d rounds: a fail needs three that were really run", rep.Rounds)
 	}
-	if len(rep.Badges) == 0 || !strings.Contains(rep.Badges[0], "slow=4") {
+	if len(rep.Badges) == 0 || !strings.Contains(rep.Badges[0], "slow=10") {
 		t.Errorf("badges %q don't name the planted fault", rep.Badges)
 	}
 	v := verdictOn(t, rep, "output_rate")
@@ -66,7 +66,7 @@ func TestRegressionIsCaught(t *testing.T) {
 	if _, err := os.Stat(result.SamplesPath(out)); err != nil {
 		t.Error(err)
 	}
-	if b, err := os.ReadFile(report); err != nil || !strings.Contains(string(b), "slow=4") {
+	if b, err := os.ReadFile(report); err != nil || !strings.Contains(string(b), "slow=10") {
 		t.Errorf("report: %v", err)
 	}
 	// A result with a fault never joins the baseline.
@@ -83,7 +83,7 @@ func TestSlowMachineIsNoRegression(t *testing.T) {
 	data := t.TempDir()
 	paceline(t, "run", quick(t), "--data", data, "--rounds", "6").expect(t, 0, "NOTHING WAS COMPARED")
 	t.Setenv(machineSpeed, "0.6")
-	o := paceline(t, "run", quick(t), "--data", data, "--fault", "slow=4")
+	o := paceline(t, "run", quick(t), "--data", data, "--fault", "slow=10")
 	o.expect(t, exitMachine, "machine probe cpu.read", "INVALID")
 }
 

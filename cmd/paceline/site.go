@@ -10,6 +10,7 @@ import (
 
 	"github.com/paceline/paceline/coordinator/access"
 	"github.com/paceline/paceline/coordinator/api"
+	"github.com/paceline/paceline/coordinator/level"
 	"github.com/paceline/paceline/coordinator/series/sql"
 	"github.com/paceline/paceline/dashboard/page"
 )
@@ -26,6 +27,7 @@ type siteOptions struct {
 func (l *local) serve(ln net.Listener, o siteOptions) (end func(), err error) {
 	deps := api.From(l.core, l.ledger)
 	deps.Version, deps.Log, deps.Doors, deps.Fleet = version, o.log, o.doors, o.fleet
+	deps.Baselines = level.New(l.ledger, time.Now, version)
 	routes, err := api.New(deps)
 	if err != nil {
 		return nil, fail(exitMachine, "%w", err)

@@ -64,7 +64,8 @@ func submission(q core.SubmitRequest) client.Submission {
 	return client.Submission{
 		Suite: q.Suite, SuiteFile: q.SuiteFile, Rounds: q.Rounds, Branch: q.Branch, Commit: q.Commit, Parent: q.Parent, BaseRef: q.BaseRef,
 		Lane: q.Lane, Faults: q.Faults, Repeat: q.Repeat, RequireBaseline: q.Options.RequireBaseline, Inconclusive: q.Options.Inconclusive,
-		Subject: client.Subject{Model: modelName(q.Subject.Model)},
+		Subject: client.Subject{Target: q.Subject.Target, Build: q.Subject.Build, Model: modelName(q.Subject.Model), Flags: q.Subject.Flags}, CommitTime: q.Time,
+		Baseline: q.Baseline, BaseSuite: q.BaseSuite, Ancestors: q.Ancestors, AncestorsCut: q.AncestorsCut, OtherRepository: q.OtherRepository,
 	}
 }
 

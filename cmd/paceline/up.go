@@ -58,10 +58,14 @@ During a run Ctrl-C cancels it (exit 5); after it, Ctrl-C only stops the server 
 				return err
 			}
 			defer ln.Close()
+			here, err := (&subjectFlags{}).read(f.data)
+			if err != nil {
+				return err
+			}
 			url := "http://" + ln.Addr().String()
 			l, err := openLocal(ctx, localOptions{
 				data: f.data, owner: datadir.Owner{PID: os.Getpid(), Command: "up", URL: url, Since: now()},
-				bus: embeddedBus, seriesURL: seriesURL, page: url + "/runs/", log: out.logger(cmd),
+				bus: embeddedBus, seriesURL: seriesURL, config: here, page: url + "/runs/", log: out.logger(cmd),
 			})
 			if err != nil {
 				return err
@@ -97,7 +101,7 @@ During a run Ctrl-C cancels it (exit 5); after it, Ctrl-C only stops the server 
 // error, whose message was shown already.
 func (l *local) runSuite(ctx context.Context, cmd *cobra.Command, f *runFlags, out *outputFlags, suite string) error {
 	var run ledger.Run
-	q, err := f.request(suite)
+	q, err := f.request(ctx, suite)
 	if err == nil {
 		run, err = l.measure(ctx, q, out.display(cmd))
 	}

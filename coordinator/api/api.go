@@ -22,6 +22,7 @@ import (
 	"github.com/paceline/paceline/coordinator/access"
 	"github.com/paceline/paceline/coordinator/core"
 	"github.com/paceline/paceline/coordinator/ledger"
+	"github.com/paceline/paceline/coordinator/level"
 	"github.com/paceline/paceline/internal/wire"
 	"github.com/paceline/paceline/judge/format"
 )
@@ -76,16 +77,17 @@ type Events interface {
 
 // Deps is what the API stands on. All but Log and Hosts are needed.
 type Deps struct {
-	Core     Coordinator
-	Runs     Runs
-	Attempts Attempts
-	Series   Series
-	Agents   Agents
-	Events   Events
-	Now      func() time.Time
-	Version  string       // of the program, shown by health
-	Log      *slog.Logger // nil: discarded
-	Hosts    []string     // names besides the loopback's under which the server may be addressed
+	Core      Coordinator
+	Runs      Runs
+	Attempts  Attempts
+	Series    Series
+	Agents    Agents
+	Events    Events
+	Baselines Baselines
+	Now       func() time.Time
+	Version   string       // of the program, shown by health
+	Log       *slog.Logger // nil: discarded
+	Hosts     []string     // names besides the loopback's under which the server may be addressed
 
 	// Doors checks tokens. nil: the server has none and serves its own machine only.
 	Doors *access.Doors
@@ -95,7 +97,10 @@ type Deps struct {
 
 // From takes what the API needs of a coordinator and its ledger.
 func From(c Coordinator, l ledger.Ledger) Deps {
-	return Deps{Core: c, Runs: l.Runs(), Attempts: l.Attempts(), Series: l.Rounds(), Agents: l.Agents(), Events: l.Events(), Now: time.Now}
+	return Deps{
+		Core: c, Runs: l.Runs(), Attempts: l.Attempts(), Series: l.Rounds(), Agents: l.Agents(), Events: l.Events(), Now: time.Now,
+		Baselines: level.New(l, time.Now, ""),
+	}
 }
 
 // api is the state behind the handlers.
@@ -122,8 +127,8 @@ func New(d Deps) (http.Handler, error) {
 
 // build makes the routes and their description.
 func build(d Deps) (*gin.Engine, *huma.OpenAPI, error) {
-	if d.Core == nil || d.Runs == nil || d.Attempts == nil || d.Series == nil || d.Agents == nil || d.Events == nil || d.Now == nil {
-		return nil, nil, errors.New("make the API: coordinator, runs, attempts, series, agents, events and clock are needed")
+	if d.Core == nil || d.Runs == nil || d.Attempts == nil || d.Series == nil || d.Agents == nil || d.Events == nil || d.Baselines == nil || d.Now == nil {
+		return nil, nil, errors.New("make the API: coordinator, runs, attempts, series, agents, events, baselines and clock are needed")
 	}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
@@ -153,6 +158,7 @@ func build(d Deps) (*gin.Engine, *huma.OpenAPI, error) {
 	a.fleet(h)
 	a.enrolment(h)
 	a.tokens(h)
+	a.baselines(h)
 	mend(h.OpenAPI())
 	if err := document(engine, h.OpenAPI()); err != nil {
 		return nil, nil, err

@@ -9,6 +9,7 @@ import (
 	"github.com/paceline/paceline/coordinator/core"
 	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/internal/wire"
+	"github.com/paceline/paceline/judge/baseline"
 	"github.com/paceline/paceline/judge/format"
 	"github.com/paceline/paceline/suites/spec"
 )
@@ -92,9 +93,32 @@ func (a agents) SetState(context.Context, string, []ledger.AgentState, ledger.Ag
 
 func (a agents) List(context.Context) ([]ledger.Agent, error) { return nil, a.err }
 
+// levels are the broken ledger's.
+type levels struct{ broken }
+
+func (l levels) List(context.Context) ([]baseline.Summary, error) { return nil, l.err }
+
+func (l levels) Show(context.Context, baseline.Which) (baseline.Shown, error) {
+	return baseline.Shown{}, l.err
+}
+
+func (l levels) Accept(_ context.Context, a baseline.Acceptance) (baseline.Acceptance, error) {
+	return a, l.err
+}
+func (l levels) Pin(_ context.Context, p baseline.Pin) (baseline.Pin, error) { return p, l.err }
+func (l levels) Unpin(context.Context, baseline.Pin) error                   { return l.err }
+
+func (l levels) Export(context.Context, baseline.Which) (*baseline.File, error) {
+	return &baseline.File{Branch: "main", Suite: "ci", Exported: time.Now()}, l.err
+}
+
+func (l levels) Import(context.Context, *baseline.File, string, string) (baseline.Imported, error) {
+	return baseline.Imported{}, l.err
+}
+
 func brokenDeps(err error) Deps {
 	b := broken{err}
-	return Deps{Core: b, Runs: b, Attempts: b, Series: b, Agents: agents{b}, Events: b, Now: time.Now}
+	return Deps{Core: b, Runs: b, Attempts: b, Series: b, Agents: agents{b}, Events: b, Baselines: levels{b}, Now: time.Now}
 }
 
 func fuzzDeps() Deps { return brokenDeps(nil) }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/paceline/paceline/coordinator/core"
 	"github.com/paceline/paceline/coordinator/ledger"
+	"github.com/paceline/paceline/coordinator/level"
+	"github.com/paceline/paceline/judge/baseline"
 	"github.com/paceline/paceline/suites/spec"
 )
 
@@ -58,6 +60,9 @@ func meanings() []struct {
 		fix    string
 	}{
 		{core.ErrRequest, http.StatusBadRequest, "mend what errors names and send it again"},
+		{level.ErrRequest, http.StatusBadRequest, ""},
+		{baseline.ErrNotFile, http.StatusBadRequest, ""},
+		{baseline.ErrFileVersion, http.StatusBadRequest, ""},
 		{ledger.ErrNotFound, http.StatusNotFound, "check the id: GET " + Prefix + "/runs, /series and /suites list what there is"},
 		{ledger.ErrState, http.StatusConflict, "read it again: it has moved on since"},
 		{ledger.ErrExists, http.StatusConflict, "send the request again: it gets another id"},

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,11 +13,13 @@ import (
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/coordinator/core"
 	"github.com/paceline/paceline/coordinator/ledger"
+	"github.com/paceline/paceline/judge/baseline"
 	"github.com/paceline/paceline/suites"
 )
 
-// maxBodyBytes bounds a request's body: a suite of the largest size, escaped.
-const maxBodyBytes = 3 << 20
+// maxBodyBytes bounds a request's body: two suites of the largest size, escaped, and a
+// baseline file.
+const maxBodyBytes = 6<<20 + baseline.MaxFileBytes
 
 // submitter is who a run was created by where nobody has a token: a name in the body
 // would be a claim that nothing proves.
@@ -44,6 +47,12 @@ type Submission struct {
 
 	RequireBaseline bool   `json:"require_baseline,omitempty" doc:"Exit 3 where nothing could be compared"`
 	Inconclusive    string `json:"inconclusive,omitempty" enum:"pass,fail" doc:"What inconclusive counts as; empty: exit 4"`
+
+	Baseline        json.RawMessage `json:"baseline,omitempty" doc:"A baseline file, at most 8 MiB, whose level stands in for the coordinator's; the run is a candidate"`
+	BaseSuite       string          `json:"base_suite,omitempty" maxLength:"1048576" doc:"The suite as it is at the base ref, YAML: its gates are the rules"`
+	Ancestors       []string        `json:"ancestors,omitempty" maxItems:"200" doc:"The merge base and the commits before it, newest first"`
+	AncestorsCut    bool            `json:"ancestors_cut,omitempty" doc:"There are more than those named"`
+	OtherRepository bool            `json:"other_repository,omitempty" doc:"The commit is of a repository that doesn't know the measured build's revision"`
 }
 
 // SubjectAsked names what is to be measured.
@@ -73,6 +82,9 @@ func (s *Submission) request(by string) (core.SubmitRequest, error) {
 		Rounds:  s.Rounds, Project: s.Project, Branch: s.Branch, Commit: s.Commit, Parent: s.Parent, Time: s.Time, BaseRef: s.BaseRef,
 		Lane: result.Lane(s.Lane), Faults: s.Faults, Labels: s.Labels, Machine: s.Machine, QueueFor: time.Duration(s.QueueFor * float64(time.Second)),
 		CreatedBy: by, Repeat: s.Repeat, Options: core.Options{RequireBaseline: s.RequireBaseline, Inconclusive: s.Inconclusive},
+		Given: core.Given{
+			Baseline: s.Baseline, BaseSuite: s.BaseSuite, Ancestors: s.Ancestors, AncestorsCut: s.AncestorsCut, OtherRepository: s.OtherRepository,
+		},
 	}, nil
 }
 

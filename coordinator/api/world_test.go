@@ -51,6 +51,7 @@ type world struct {
 	addr   string
 	server *http.Server
 	claims int
+	clock  *ledgertest.Clock
 
 	mu      sync.Mutex
 	waiting []error // what the client said of outages
@@ -63,7 +64,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, ledger: l, bus: bus.NewLocal()}
+	w := &world{t: t, ledger: l, bus: bus.NewLocal(), clock: clock}
 	w.core, err = core.New(core.Config{Ledger: l, Bus: w.bus, Now: clock.Now, Rand: rand.Reader, Tick: 20 * time.Millisecond})
 	w.must(err)
 	stop, err := w.core.Start(t.Context())
@@ -195,7 +196,7 @@ func (w *world) deliver(o wire.Order, samples int, rate float64) {
 	for i := range o.Rounds {
 		index := o.FirstRound + i
 		r := result.Round{
-			ID: fmt.Sprintf("%s-r%d", o.Attempt, index), RunID: o.Run, AttemptID: o.Attempt, Index: index, Valid: true,
+			ID: fmt.Sprintf("%s-r%d", o.Attempt, index), RunID: o.Run, AttemptID: o.Attempt, Index: index, Valid: true, Started: w.clock.Now(), Ended: w.clock.Now(),
 			Environment: result.Environment{MachineID: "m1", Hardware: result.Hardware{CPUModel: "cpu", Cores: 2}},
 			Subject:     result.Identity{Build: "v1", DType: "bf16/f32"},
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/internal/wire"
 	"github.com/paceline/paceline/judge/baseline"
+	"github.com/paceline/paceline/judge/compare"
 	"github.com/paceline/paceline/judge/gate"
 	"github.com/paceline/paceline/suites/spec"
 )
@@ -66,7 +68,8 @@ func (c *Core) judge(ctx context.Context, id string) error {
 	if retry := c.retry(ctx, &r, attempts); retry != nil {
 		return c.more(ctx, r, cmp, attempts, retry, "an attempt was lost: another machine tries")
 	}
-	if n, why := cmp.need(len(problems) > 0 || r.Rounds >= maxAsked); n > 0 {
+	// Where something is broken, or no more can be run, nobody answers a need.
+	if n, why := cmp.Need(); n > 0 && len(problems) == 0 && r.Rounds < maxAsked {
 		return c.more(ctx, r, cmp, attempts, c.next(&r, attempts, rounds, n), why)
 	}
 	return c.decide(ctx, r, cmp, problems)
@@ -126,7 +129,7 @@ func retried(later []ledger.Attempt, a ledger.Attempt) bool {
 // identity compares the commit that a run claims with the revision that the measured
 // binary carries.
 func identity(r ledger.Run, rounds []ledger.Round) *gate.Problem {
-	if r.Commit == "" {
+	if r.Commit == "" || optionsOf(r).Against.OtherRepository {
 		return nil
 	}
 	for _, x := range rounds {
@@ -178,7 +181,7 @@ func (c *Core) next(r *ledger.Run, attempts []ledger.Attempt, rounds []ledger.Ro
 	for _, a := range attempts {
 		first = max(first, a.FirstRound+a.Rounds)
 	}
-	if !startBound(r.Subject) {
+	if !compare.StartBound(r.Subject) {
 		t := c.attemptOf(r, len(attempts)+1, first, n)
 		if len(rounds) > 0 && t.Machine == "" {
 			t.Avoid = c.avoid(rounds[len(rounds)-1].Agent)
@@ -212,9 +215,6 @@ func (c *Core) avoid(agent string) []string {
 	return nil // a fleet of one doesn't wait for anybody
 }
 
-// startBound says whether the subject can't be restarted: a running server.
-func startBound(s result.Subject) bool { return strings.HasPrefix(s.Build, "url:") }
-
 // more stores the judgement and queues attempts.
 func (c *Core) more(ctx context.Context, r ledger.Run, cmp *comparison, attempts, next []ledger.Attempt, why string) error {
 	j, err := c.judgement(r, cmp, gate.Run{Kind: VerdictMore, Headline: why})
@@ -237,14 +237,15 @@ func (c *Core) decide(ctx context.Context, r ledger.Run, cmp *comparison, proble
 			return fmt.Errorf("read options of run %s: %w", r.ID, err)
 		}
 	}
-	verdicts, names := cmp.verdicts()
-	v := gate.Overall(verdicts, names, problems, gate.Options{Inconclusive: o.Inconclusive, RequireBaseline: o.RequireBaseline})
+	verdicts, names := cmp.Verdicts()
+	v := gate.Overall(verdicts, names, problems, gate.Options{Inconclusive: o.Inconclusive, RequireBaseline: o.RequireBaseline, Loosened: cmp.loosened})
 	j, err := c.judgement(r, cmp, v)
 	if err != nil {
 		return err
 	}
 	c.cfg.Log.Info("run decided", "run", r.ID, "verdict", v.Kind, "exit", v.Exit)
-	return notOurs(c.cfg.Ledger.Runs().Decide(ctx, j, ledger.Join(baseline.Joins(r.Lane, len(r.Faults) > 0, v.Kind)), nil))
+	unknown := slices.ContainsFunc(cmp.Rounds, func(x result.Round) bool { return baseline.Unknown(x.Subject) })
+	return notOurs(c.cfg.Ledger.Runs().Decide(ctx, j, ledger.Join(baseline.Joins(r.Lane, len(r.Faults) > 0, unknown, v.Kind)), nil))
 }
 
 // notOurs forgives that somebody else was faster.

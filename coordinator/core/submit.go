@@ -44,6 +44,8 @@ type SubmitRequest struct {
 	CreatedBy string            `json:"created_by,omitempty"`
 	Repeat    string            `json:"repeat,omitempty"` // a command that repeats the run
 	Options   Options           `json:"options,omitzero"`
+
+	Given // with what it is compared, as far as its caller knows
 }
 
 // Options are kept with a run and used when it is judged.
@@ -53,6 +55,7 @@ type Options struct {
 	Labels          map[string]string `json:"labels,omitempty"`
 	Machine         string            `json:"machine,omitempty"`
 	QueueFor        time.Duration     `json:"queue_for_ns,omitempty"`
+	Against         Against           `json:"against,omitzero"`
 }
 
 // LocalBranch is the branch of runs without git.
@@ -61,8 +64,15 @@ const LocalBranch = "local"
 // Submit checks a request and queues it. Errors of the request wrap ErrRequest and
 // name everything that is wrong.
 func (c *Core) Submit(ctx context.Context, q SubmitRequest) (ledger.Run, error) {
-	r, err := c.runOf(q)
+	given, err := q.read()
 	if err != nil {
+		return ledger.Run{}, err
+	}
+	r, err := c.runOf(given.fill(q))
+	if err != nil {
+		return ledger.Run{}, err
+	}
+	if err := c.keep(ctx, &r, given); err != nil {
 		return ledger.Run{}, err
 	}
 	if r.ID, err = c.newID(); err != nil {

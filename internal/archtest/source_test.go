@@ -200,7 +200,8 @@ func suites() []suite {
 	return []suite{
 		{"internal/bus.Bus", "internal/bus/bustest", []string{"internal/bus"}},
 		{"engine/backend.Backend", "engine/backend/backendtest", []string{"engine/ref", "engine/cpu"}},
-		{"bench/target.Target", "bench/target/targettest", []string{"bench/target/null", "bench/target/engine"}},
+		{"bench/target.Target", "bench/target/targettest", []string{"bench/target/null", "bench/target/engine", "bench/target/openai", "bench/target/server"}},
+		{"internal/wire worker protocol", "worker/workertest", []string{"cmd/paceline"}},
 		{"coordinator/series.Series", "coordinator/series/seriestest", []string{"coordinator/series/sql", "coordinator/series/influx"}},
 		{"coordinator/ledger", "coordinator/ledger/ledgertest", []string{"coordinator/ledger/sqlite"}},
 	}

@@ -135,6 +135,21 @@ func (c *Child) Stop(grace time.Duration) error {
 	return c.Wait()
 }
 
+// Terminate asks the child and everything in its process group to end (SIGTERM), and
+// kills what is left after grace. How a child ends that was told to is no error.
+func (c *Child) Terminate(grace time.Duration) {
+	_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGTERM)
+	select {
+	case <-c.done:
+	case <-time.After(grace):
+	}
+	c.Kill()
+	<-c.done
+}
+
+// Ended is closed when the child has ended.
+func (c *Child) Ended() <-chan struct{} { return c.done }
+
 // Usage is the child's CPU time and peak resident set in bytes, known once it ended.
 func (c *Child) Usage() (cpu time.Duration, peakRSS int64) {
 	<-c.done

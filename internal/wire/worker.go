@@ -14,8 +14,15 @@ import (
 
 // WorkerProtocol is the version of what an agent and a worker process say to each
 // other on the worker's standard input and output. A worker may be another build
-// of Paceline: its Hello comes first and says which version it speaks.
-const WorkerProtocol = 1
+// of Paceline: its Hello comes first and says which version it speaks, and it is
+// spoken to in that version. Reading unknown fields is no error in any of them.
+//
+//	1  the embedded engine
+//	2  RoundOrder.Target: servers too
+const WorkerProtocol = 2
+
+// TargetProtocol is the first version whose workers understand RoundOrder.Target.
+const TargetProtocol = 2
 
 // MaxFrameBytes bounds one frame.
 const MaxFrameBytes = 16 << 20
@@ -40,6 +47,36 @@ type RoundOrder struct {
 	ModelDir string         `json:"model_dir"` // resolved by the agent's catalogue
 	Faults   []string       `json:"faults,omitempty"`
 	Spawned  time.Time      `json:"spawned"` // wall clock at which the agent started the process
+	// Target is what is measured, resolved by the agent's configuration; nil: the
+	// worker's own engine. A worker of TargetProtocol or later understands it.
+	Target *Target `json:"target,omitempty"`
+}
+
+// Drivers of a target.
+const (
+	DriverEngine = "engine" // the worker's own engine, in its process
+	DriverOpenAI = "openai" // a server with OpenAI's HTTP API
+)
+
+// Target is a subject that isn't the worker's own engine. URL or Launch is set.
+type Target struct {
+	Driver    string  `json:"driver"`
+	Dialect   string  `json:"dialect,omitempty"`     // empty: recognised
+	URL       string  `json:"url,omitempty"`         // of a server that runs already
+	Launch    *Launch `json:"launch,omitempty"`      // how it is started, once a round
+	APIKeyEnv string  `json:"api_key_env,omitempty"` // variable that holds the key; the key itself is never sent
+	Served    string  `json:"served,omitempty"`      // the model as the server names it; empty: its only one
+}
+
+// Launch is how a server is started. {port} and the names of Values in braces are
+// replaced in Args, Env and URL.
+type Launch struct {
+	Args         []string          `json:"args"`
+	Env          []string          `json:"env,omitempty"` // NAME=value
+	URL          string            `json:"url,omitempty"`
+	Ready        string            `json:"ready,omitempty"` // path
+	ReadyTimeout time.Duration     `json:"ready_timeout_ns,omitempty"`
+	Values       map[string]string `json:"values,omitempty"`
 }
 
 // Frame is one message of a worker. Exactly one field is set.

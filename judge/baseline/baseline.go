@@ -47,12 +47,13 @@ type Record struct {
 
 // Joins says what a decided run's rounds are to the level of their branch. Only the
 // base branch (or the branch "local" of a folder without git) has a level; planted
-// faults keep a run out of it, whatever its verdict.
+// faults keep a run out of it, whatever its verdict, and so does a build that can't be
+// told to be the commit that the run claims (Unknown).
 //
 // A run with nothing to compare with joins: it is how a level begins. That the exit
 // code may be another one, because a baseline was required, doesn't matter here.
-func Joins(lane result.Lane, faults bool, verdict gate.Kind) State {
-	if lane != result.LaneBase && lane != result.LaneLocal || faults {
+func Joins(lane result.Lane, faults, unknown bool, verdict gate.Kind) State {
+	if lane != result.LaneBase && lane != result.LaneLocal || faults || unknown && lane == result.LaneBase {
 		return None
 	}
 	switch verdict {
@@ -65,6 +66,15 @@ func Joins(lane result.Lane, faults bool, verdict gate.Kind) State {
 	return None
 }
 
+// Unknown says that nothing was observed by which a subject could be told from
+// another one (no digest, no version, no revision), or that it was built from a changed
+// work tree: it may be anything, whatever commit the run claims. Without git nothing is
+// claimed, and such rounds are as good as any.
+func Unknown(id result.Identity) bool {
+	said := id.Build != "" && id.Build != "(unknown)"
+	return id.Modified || !said && id.BinaryHash == "" && id.Revision == ""
+}
+
 // state is the record's stored state, or what Joins says of it.
 func (r Record) state() State {
 	if !r.Valid || r.Faults {
@@ -73,7 +83,7 @@ func (r Record) state() State {
 	if r.State != "" {
 		return r.State
 	}
-	return Joins(r.Lane, r.Faults, r.Decided)
+	return Joins(r.Lane, r.Faults, false, r.Decided) // what is unknown has a stored state
 }
 
 // Query says for whom a level is read.

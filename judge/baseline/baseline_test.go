@@ -60,8 +60,35 @@ func TestJoins(t *testing.T) {
 		{"planted faults", result.LaneBase, true, gate.Pass, None},
 		{"planted faults that failed", result.LaneLocal, true, gate.Fail, None},
 	} {
-		if got := Joins(c.lane, c.faults, c.verdict); got != c.want {
+		if got := Joins(c.lane, c.faults, false, c.verdict); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
+		}
+		// An unknown build never joins a branch that claims commits.
+		want := c.want
+		if c.lane == result.LaneBase {
+			want = None
+		}
+		if got := Joins(c.lane, c.faults, true, c.verdict); got != want {
+			t.Errorf("%s, of an unknown build: got %s, want %s", c.name, got, want)
+		}
+	}
+}
+
+func TestUnknown(t *testing.T) {
+	for name, c := range map[string]struct {
+		id   result.Identity
+		want bool
+	}{
+		"nothing":                   {result.Identity{Engine: "plain"}, true},
+		"a server that doesn't say": {result.Identity{Build: "(unknown)"}, true},
+		"a version":                 {result.Identity{Build: "0.9.1"}, false},
+		"an image":                  {result.Identity{Build: "sha256:ab"}, false},
+		"a program":                 {result.Identity{Build: "(unknown)", BinaryHash: "ab"}, false},
+		"a revision":                {result.Identity{Revision: "ab"}, false},
+		"built from a changed tree": {result.Identity{Build: "v1", BinaryHash: "ab", Revision: "cd", Modified: true}, true},
+	} {
+		if got := Unknown(c.id); got != c.want {
+			t.Errorf("%s: unknown %v, want %v", name, got, c.want)
 		}
 	}
 }

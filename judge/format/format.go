@@ -180,8 +180,7 @@ func (l *Line) change() string {
 	if v == nil || !v.Rule.Relative() || v.N == 0 || v.K == 0 || v.Kind == gate.Error {
 		return ""
 	}
-	def, _ := l.Metric.Def()
-	return gate.ChangeText(v.Change, def.Better == metric.HigherIsBetter)
+	return gate.ChangeText(v.Change, v.Rule.HigherIsBetter())
 }
 
 // canFail says what the gate could have failed at least, or "" where that means
@@ -198,7 +197,7 @@ func (l *Line) canFail() string {
 		return ""
 	}
 	what := "drop"
-	if def, _ := l.Metric.Def(); def.Better == metric.LowerIsBetter {
+	if !v.Rule.HigherIsBetter() {
 		what = "rise"
 	}
 	verb := "fail"
@@ -247,7 +246,11 @@ func (r *Report) title() string {
 	if r.Commit != "" {
 		at += "@" + short(plain(r.Commit))
 	}
-	return strings.Join(slices.DeleteFunc([]string{plain(r.Suite), plain(r.Subject), at}, func(s string) bool { return s == "" }), " · ")
+	against := ""
+	if r.Base != "" && r.Base != r.Branch {
+		against = "against " + plain(r.Base)
+	}
+	return strings.Join(slices.DeleteFunc([]string{plain(r.Suite), plain(r.Subject), at, against}, func(s string) bool { return s == "" }), " · ")
 }
 
 // amount is "3 rounds × 2 trials".

@@ -33,7 +33,11 @@ func human(out *bytes.Buffer, r *Report, o Options) error {
 		p.table(b, lines)
 	}
 	if n := len(r.others()); n > 0 && !o.All {
-		fmt.Fprintf(b, "and %s without a rule, on the run's page\n", count(n, "value"))
+		where := "on the run's page"
+		if r.PageURL == "" {
+			where = "which --verbose shows"
+		}
+		fmt.Fprintf(b, "and %s without a rule, %s\n", count(n, "value"), where)
 	}
 	p.explain(b, r)
 	list(b, "Also", r.unexplained())

@@ -15,6 +15,12 @@ const maxInvalid = 3
 // The decision is taken at the largest look (1, 3, 5 or 7) that the rounds fill, with
 // that many rounds; what more there is waits for the next look.
 func Decide(r Rule, b Baseline, c Candidate) Outcome {
+	_, o := assess(r, b, c)
+	return o
+}
+
+// assess decides, and gives the figures also where it asks for more rounds.
+func assess(r Rule, b Baseline, c Candidate) (*Verdict, Outcome) {
 	if over := len(b.Values) - maxBaseline; over > 0 {
 		b.Values = b.Values[over:]
 		if len(b.Runs) > over {
@@ -27,14 +33,14 @@ func Decide(r Rule, b Baseline, c Candidate) Outcome {
 	}
 	if len(c.Rounds) == 0 && c.Absent > 0 {
 		v.Config = true
-		return v.end(Error, fmt.Sprintf("%s was not measured in any of %s: the target doesn't give it, or a trial has too few requests for it: take the gate out of the suite, or mend the workload",
+		return v, v.end(Error, fmt.Sprintf("%s was not measured in any of %s: the target doesn't give it, or a trial has too few requests for it: take the gate out of the suite, or mend the workload",
 			r.Metric, rounds(c.Absent)))
 	}
 	if len(c.Rounds) == 0 {
 		if c.Invalid > 0 && c.Invalid < maxInvalid {
-			return need(1, fmt.Sprintf("no valid round yet: %s", c.Reason))
+			return v, need(1, fmt.Sprintf("no valid round yet: %s", c.Reason))
 		}
-		return v.end(Invalid, "no valid round: "+orElse(c.Reason, "the metric could not be measured"))
+		return v, v.end(Invalid, "no valid round: "+orElse(c.Reason, "the metric could not be measured"))
 	}
 	values := make([]float64, len(c.Rounds))
 	for i, round := range c.Rounds {
@@ -42,12 +48,12 @@ func Decide(r Rule, b Baseline, c Candidate) Outcome {
 	}
 	v.Value, v.Spread = stat.Median(values), stat.HalfRange(values)
 	if v.BaselineValue != 0 {
-		v.Change = (v.Value - v.BaselineValue) / v.BaselineValue
+		v.Change = finite((v.Value - v.BaselineValue) / v.BaselineValue)
 	}
 	if !r.Relative() {
-		return v.absolute(values)
+		return v, v.absolute(values)
 	}
-	return v.relative(values)
+	return v, v.relative(values)
 }
 
 // absolute holds the values against a fixed limit.
@@ -86,6 +92,9 @@ func (v *Verdict) relative(values []float64) Outcome {
 		if v.Baseline.Incomparable != "" {
 			return v.end(NotComparable, "the baseline was measured on something else: "+v.Baseline.Incomparable)
 		}
+		if v.Baseline.Absent != "" {
+			return v.end(NoBaseline, v.Baseline.Absent)
+		}
 		return v.end(NoBaseline, "there is nothing to compare with yet; this run is recorded")
 	}
 	base, ok := logs(v.Baseline.Values)
@@ -111,7 +120,7 @@ func (v *Verdict) relative(values []float64) Outcome {
 	v.Z = step.Z
 	// The values shown are those that the decision rests on.
 	v.K, v.Value, v.Spread = k, stat.Median(values[:k]), stat.HalfRange(values[:k])
-	v.Change = (v.Value - v.BaselineValue) / v.BaselineValue
+	v.Change = finite((v.Value - v.BaselineValue) / v.BaselineValue)
 	worse := fmt.Sprintf("%s against %s (%s)", v.figure(v.Value), v.figure(v.BaselineValue), v.changeText())
 	limit := v.Rule.limitText()
 	switch kind {
@@ -148,18 +157,21 @@ func (v *Verdict) step(f figures) Step {
 
 // changeOf turns d to a signed change of the value.
 func (v *Verdict) changeOf(d float64) float64 {
-	if v.Rule.higher() {
-		return math.Expm1(-d)
+	if v.Rule.HigherIsBetter() {
+		return finite(math.Expm1(-d))
 	}
-	return math.Expm1(d)
+	return finite(math.Expm1(d))
 }
+
+// finite keeps a ratio of values of very different size a number, which JSON wants.
+func finite(x float64) float64 { return max(-math.MaxFloat64, min(x, math.MaxFloat64)) }
 
 // share turns a log difference to a share of the baseline: a drop or a rise.
 func (v *Verdict) share(d float64) float64 {
-	if v.Rule.higher() {
-		return -math.Expm1(-d)
+	if v.Rule.HigherIsBetter() {
+		return finite(-math.Expm1(-d))
 	}
-	return math.Expm1(d)
+	return finite(math.Expm1(d))
 }
 
 // more asks for the rounds that are missing to the next look.

@@ -8,7 +8,6 @@
 package gate
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -50,13 +49,56 @@ type Rule struct {
 	MaxRatio *float64  `json:"max_ratio,omitempty"` // of the baseline, > 1, of one of which lower is better
 	Min      *float64  `json:"min,omitempty"`       // in the metric's unit
 	Max      *float64  `json:"max,omitempty"`
+	// Foreign defines a metric that is not in the table: a value that another program's
+	// file gives a name of its own. Suites have none, so that a name they misspell stays
+	// an error.
+	Foreign *Foreign `json:"foreign,omitempty"`
+}
+
+// Foreign is what a rule must know of a metric outside of the table.
+type Foreign struct {
+	Unit   string `json:"unit,omitempty"`
+	Better Better `json:"better"`
+}
+
+// Better says in a stored rule which way is better.
+type Better string
+
+// Directions.
+const (
+	Higher Better = "higher"
+	Lower  Better = "lower"
+)
+
+// direction is that of the metric table; Neutral for anything else.
+func (b Better) direction() metric.Direction {
+	switch b {
+	case Higher:
+		return metric.HigherIsBetter
+	case Lower:
+		return metric.LowerIsBetter
+	}
+	return metric.Neutral
+}
+
+// def is the metric's definition: that of the table, or the rule's own.
+func (r Rule) def() (metric.Def, error) {
+	_, def, _, err := metric.Parse(string(r.Metric))
+	switch {
+	case r.Foreign == nil:
+		return def, err
+	case err == nil:
+		return def, fmt.Errorf("the rule defines %s, which is in the table of metrics", r.Metric)
+	case r.Metric == "" || r.Foreign.Better.direction() == metric.Neutral:
+		return def, fmt.Errorf("metric %q is defined with direction %q, which is none of higher, lower", r.Metric, r.Foreign.Better)
+	}
+	return metric.Def{Name: string(r.Metric), Unit: r.Foreign.Unit, Better: r.Foreign.Better.direction()}, nil
 }
 
 // Validate says what is wrong with the rule, or nil.
 func (r Rule) Validate() error {
-	def, ok := r.Metric.Def()
-	if !ok {
-		_, _, _, err := metric.Parse(string(r.Metric))
+	def, err := r.def()
+	if err != nil {
 		return fmt.Errorf("gate: %w", err)
 	}
 	if r.Severity != Investigate && r.Severity != Failing && r.Severity != Critical {
@@ -104,9 +146,9 @@ func (r Rule) limits() (lo, hi float64) {
 	}
 }
 
-// higher says whether a higher value is better.
-func (r Rule) higher() bool {
-	def, _ := r.Metric.Def()
+// HigherIsBetter says whether a higher value of the rule's metric is better.
+func (r Rule) HigherIsBetter() bool {
+	def, _ := r.def()
 	return def.Better == metric.HigherIsBetter
 }
 
@@ -118,6 +160,8 @@ type Baseline struct {
 	Name   string    `json:"name,omitempty"`   // "main", "pinned v1.2"; for messages
 	// Incomparable names the difference where there are rounds, but of another class.
 	Incomparable string `json:"incomparable,omitempty"`
+	// Absent says why there are no rounds, where more is known than that.
+	Absent string `json:"absent,omitempty"`
 }
 
 // maxBaseline is how many rounds of a baseline count.
@@ -193,19 +237,10 @@ type Verdict struct {
 
 	Steps []Step `json:"steps,omitempty"`
 
+	// Need is what was asked for and not run (Unmet); nil for every other verdict.
+	Need *Need `json:"need,omitempty"`
+
 	Rule      Rule      `json:"rule"`
 	Baseline  Baseline  `json:"baseline"`
 	Candidate Candidate `json:"candidate"`
-}
-
-// errMismatch is wrapped by Replay's error.
-var errMismatch = errors.New("replay gives another verdict")
-
-// Replay decides again from the inputs that a verdict carries.
-func Replay(v Verdict) error {
-	o := Decide(v.Rule, v.Baseline, v.Candidate)
-	if o.Verdict == nil || o.Verdict.Kind != v.Kind || o.Verdict.Reason != v.Reason {
-		return fmt.Errorf("%w: stored %s (%s)", errMismatch, v.Kind, v.Reason)
-	}
-	return nil
 }

@@ -41,7 +41,7 @@ type level struct {
 
 func (r Rule) level(base []float64, pooled float64) level {
 	l := level{sign: 1, median: stat.Median(base), s: noise(base, pooled), n: len(base)}
-	if !r.higher() {
+	if !r.HigherIsBetter() {
 		l.sign = -1
 	}
 	l.lo, l.hi = r.limits()

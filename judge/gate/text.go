@@ -29,14 +29,14 @@ func (r Rule) Limit() string { return r.limitText() }
 func (r Rule) unit(v float64) string { return Figure(v, r.unitName()) }
 
 func (r Rule) unitName() string {
-	def, _ := r.Metric.Def()
+	def, _ := r.def()
 	return def.Unit
 }
 
 func (v *Verdict) figure(x float64) string { return v.Rule.unit(x) }
 
 // changeText is the signed change with better or worse in words.
-func (v *Verdict) changeText() string { return ChangeText(v.Change, v.Rule.higher()) }
+func (v *Verdict) changeText() string { return ChangeText(v.Change, v.Rule.HigherIsBetter()) }
 
 // ChangeText writes a change with its sign and what it means: "−23.4 % worse".
 func ChangeText(change float64, higherIsBetter bool) string {
@@ -54,6 +54,8 @@ func ChangeText(change float64, higherIsBetter bool) string {
 // percentages, bytes have a power of 1000.
 func Figure(v float64, unit string) string {
 	switch unit {
+	case "":
+		return number(v)
 	case "1":
 		return percent(v)
 	case "B":

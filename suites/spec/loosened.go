@@ -5,9 +5,36 @@ import (
 	"slices"
 )
 
+// Judged is head, measured as it says, with the rules that hold for a change of base:
+// a gate that base has is base's, whatever head makes of it; one that base has not
+// holds as head has it, since it can only demand more. A workload that head doesn't
+// measure any more can't be judged: Loosened says so.
+//
+// A gate is the one on its metric with its kind of limit, as within one suite.
+func Judged(base, head *Suite) *Suite {
+	out := *head
+	out.Workloads = slices.Clone(head.Workloads)
+	for i := range out.Workloads {
+		w := &out.Workloads[i]
+		j := slices.IndexFunc(base.Workloads, func(v Workload) bool { return v.Name == w.Name })
+		if j < 0 {
+			continue
+		}
+		gates := slices.Clone(base.Workloads[j].Gates)
+		for _, g := range w.Gates {
+			if find(gates, g) < 0 {
+				gates = append(gates, g)
+			}
+		}
+		w.Gates = gates
+	}
+	return &out
+}
+
 // Loosened says, one sentence each with both values, where head's gates demand less
 // than base's: a gate or workload that is gone, a wider limit, a lower severity. A
-// change is judged by the rules of its base, and is told so where it loosens them.
+// change is judged by the rules of its base (Judged), and is told so where it loosens
+// them.
 func Loosened(base, head *Suite) []string {
 	var out []string
 	for i := range base.Workloads {
@@ -26,14 +53,21 @@ func Loosened(base, head *Suite) []string {
 	return out
 }
 
+// find gives the index of the gate with g's metric and kind of limit, or −1. A suite
+// has at most one.
+func find(gates []Gate, g Gate) int {
+	name, _ := g.limit()
+	return slices.IndexFunc(gates, func(h Gate) bool {
+		other, _ := h.limit()
+		return h.Metric == g.Metric && other == name
+	})
+}
+
 // looser compares one gate with the one of its metric and kind of limit.
 func looser(workload string, g Gate, gates []Gate) []string {
 	name, was := g.limit()
 	where := fmt.Sprintf("workload %s, gate on %s", workload, g.Metric)
-	i := slices.IndexFunc(gates, func(h Gate) bool {
-		other, _ := h.limit()
-		return h.Metric == g.Metric && other == name
-	})
+	i := find(gates, g)
 	if i < 0 {
 		return []string{fmt.Sprintf("%s: %s %s is gone", where, name, decimal(was))}
 	}

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 )
@@ -29,5 +30,31 @@ func TestLoosened(t *testing.T) {
 		if got := Loosened(full(t), head); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+func TestJudged(t *testing.T) {
+	base, head := full(t), full(t)
+	head.Workloads[0].Request.MaxTokens++
+	*head.Workloads[0].Gates[0].MaxDrop = 0.5             // loosened
+	head.Workloads[0].Gates[3].Severity = Investigate     // loosened
+	head.Workloads[0].Gates = head.Workloads[0].Gates[:4] // one less
+	*head.Workloads[0].Gates[1].MaxRise = 0.01            // tightened
+	floor := 1.0                                          // and one more
+	more := Gate{Metric: "output_rate", Severity: Fail, Min: &floor}
+	head.Workloads[0].Gates = append(head.Workloads[0].Gates, more)
+	extra := head.Workloads[0]
+	extra.Name = "new"
+	head.Workloads = append(head.Workloads, extra)
+
+	got := Judged(base, head)
+	if w := got.Workloads[0]; w.Request.MaxTokens != head.Workloads[0].Request.MaxTokens || !reflect.DeepEqual(w.Gates, append(slices.Clone(base.Workloads[0].Gates), more)) {
+		t.Errorf("judged by %+v", w.Gates)
+	}
+	if w := got.Workloads[len(got.Workloads)-1]; !reflect.DeepEqual(w.Gates, extra.Gates) {
+		t.Errorf("a new workload is judged by %+v", w.Gates)
+	}
+	if *head.Workloads[0].Gates[0].MaxDrop != 0.5 || len(head.Workloads[0].Gates) != 5 {
+		t.Error("head was changed")
 	}
 }

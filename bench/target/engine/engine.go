@@ -123,6 +123,7 @@ type answer struct {
 
 	ended  time.Time // when this goroutine saw that the request's context had ended
 	after  int       // ids made after that
+	cut    bool      // there was text after that, which nobody was told
 	finish *engine.Finish
 }
 
@@ -138,7 +139,11 @@ func (a *answer) event(ctx context.Context, ev engine.Event) {
 			a.after++
 		}
 	}
-	if ev.Text != "" && a.ended.IsZero() {
+	switch {
+	case ev.Text == "":
+	case !a.ended.IsZero():
+		a.cut = true
+	default:
 		a.text = append(a.text, ev.Text...)
 		a.sink(target.Event{At: now, Text: ev.Text, Tokens: a.pending})
 		a.pending = 0
@@ -177,6 +182,9 @@ func (a *answer) reply(ctx context.Context) (target.Reply, error) {
 			return reply, err
 		}
 		return reply, fmt.Errorf("ask the engine: cancelled: %w", f.Err)
+	}
+	if a.cut {
+		return reply, ctx.Err() // whole for the engine, and not for the client
 	}
 	return reply, nil
 }
@@ -217,6 +225,19 @@ func (t *Target) Verify(ctx context.Context, r target.Request, ids []int32, n in
 type Tokenizer struct {
 	tok *token.Tokenizer
 }
+
+// OpenTokenizer reads the tokenizer of a model's folder, for a server that serves
+// this model. It lives as long as the process.
+func OpenTokenizer(dir string) (Tokenizer, error) {
+	tok, err := token.Open(dir)
+	if err != nil {
+		return Tokenizer{}, fmt.Errorf("read the tokenizer in %s: %w", dir, err)
+	}
+	return Tokenizer{tok}, nil
+}
+
+// Digest names the tokenizer.
+func (t Tokenizer) Digest() string { return t.tok.Digest() }
 
 // Encode gives text's ids and adds none of its own.
 func (t Tokenizer) Encode(text string) ([]int32, error) { return t.tok.Encode(text, false) }

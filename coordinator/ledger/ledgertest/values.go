@@ -172,6 +172,16 @@ func testPins(t *testing.T, f *fixture) {
 	if d := cmp.Diff([]float64{10}, numbers(vs)); d != "" {
 		t.Error(d)
 	}
+	f.wants(f.Baselines().Unpin(f.ctx, ledger.Pin{Name: "v1.0", Suite: "other", By: "me"}), ledger.ErrNotFound)
+	f.must(f.Baselines().Unpin(f.ctx, ledger.Pin{Name: "v1.0", Suite: "ci", By: "me", Reason: "old"}))
+	if pins, err = f.Baselines().Pins(f.ctx, "", ""); err != nil || len(pins) != 0 {
+		t.Errorf("after unpinning: %+v, %v", pins, err)
+	}
+	log, err := f.Audit().List(f.ctx, 1)
+	f.must(err)
+	if len(log) != 1 || log[0].Action != "baseline.unpin" || log[0].Who != "me" || log[0].Detail != "old" {
+		t.Errorf("the audit log has %+v", log)
+	}
 }
 
 func testProbes(t *testing.T, f *fixture) {

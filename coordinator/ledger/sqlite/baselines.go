@@ -97,6 +97,20 @@ func (s baselines) Pin(ctx context.Context, p ledger.Pin) error {
 	})
 }
 
+// Unpin implements ledger.Baselines.
+func (s baselines) Unpin(ctx context.Context, p ledger.Pin) error {
+	return s.l.write(ctx, "unpin level "+p.Name, func(t *txn) error {
+		n, err := t.exec(`DELETE FROM pin WHERE name = ? AND project = ? AND suite = ?`, p.Name, p.Project, p.Suite)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("suite %s has no pinned level of that name: %w", p.Suite, ledger.ErrNotFound)
+		}
+		return t.audit(ledger.AuditEntry{Who: p.By, Action: "baseline.unpin", Object: p.Name + " " + p.Suite, Detail: p.Reason})
+	})
+}
+
 // Pins implements ledger.Baselines.
 func (s baselines) Pins(ctx context.Context, project, suite string) ([]ledger.Pin, error) {
 	var w where

@@ -133,20 +133,28 @@ func (t *txn) round(a ledger.Attempt, r *result.Round) error {
 	if err != nil {
 		return err
 	}
-	doc, err := pack(r)
-	if err != nil {
-		return err
-	}
 	var newest int64
 	if err := t.tx.QueryRowContext(t.ctx, `SELECT coalesce(max(at_ns), 0) FROM round`).Scan(&newest); err != nil {
 		return err
 	}
 	when := max(t.now.Truncate(roundStep).UnixNano(), newest+int64(roundStep))
+	if err := t.roundAt(run, a, r, when, ledger.JoinNone); err != nil {
+		return err
+	}
+	return t.event(a.Run, "round", map[string]any{"round": r.ID, "index": r.Index, "valid": r.Valid, "attempt": a.ID})
+}
+
+// roundAt writes a round that lies at a time where no other does.
+func (t *txn) roundAt(run ledger.Run, a ledger.Attempt, r *result.Round, when int64, join ledger.Join) error {
+	doc, err := pack(r)
+	if err != nil {
+		return err
+	}
 	faults := len(run.Faults) > 0 || len(r.Subject.Faults) > 0
 	res, err := t.tx.ExecContext(t.ctx, `INSERT INTO round (id, run_id, attempt_id, agent_id, idx, at_ns, machine, project, suite, branch,
-		commit_id, commit_ns, lane, build, valid, faults, synthetic, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		commit_id, commit_ns, lane, build, valid, faults, synthetic, baseline, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		r.ID, a.Run, a.ID, a.Agent, r.Index, when, r.Environment.MachineID, run.Project, run.Suite, run.Branch,
-		run.Commit, ns(run.CommitTime), string(run.Lane), r.Subject.Build, r.Valid, faults, r.Subject.Synthetic, doc)
+		run.Commit, ns(run.CommitTime), string(run.Lane), r.Subject.Build, r.Valid, faults, r.Subject.Synthetic, string(join), doc)
 	if unique(err) {
 		return fmt.Errorf("round %s: %w", r.ID, ledger.ErrExists)
 	}
@@ -160,10 +168,7 @@ func (t *txn) round(a ledger.Attempt, r *result.Round) error {
 	if err := t.values(run, r, seq, when); err != nil {
 		return err
 	}
-	if err := t.probes(r, seq); err != nil {
-		return err
-	}
-	return t.event(a.Run, "round", map[string]any{"round": r.ID, "index": r.Index, "valid": r.Valid, "attempt": a.ID})
+	return t.probes(r, seq)
 }
 
 // values writes a round's values, and the series that they belong to.
@@ -185,7 +190,7 @@ func (t *txn) values(run ledger.Run, r *result.Round, seq, when int64) error {
 			if err := t.tx.QueryRowContext(t.ctx, `INSERT INTO series (digest, key, project, suite, workload, point, metric, target, model, synthetic, last_ns)
 				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 				ON CONFLICT (digest) DO UPDATE SET project = excluded.project, suite = excluded.suite, workload = excluded.workload,
-					model = excluded.model, synthetic = excluded.synthetic, last_ns = excluded.last_ns
+					model = excluded.model, synthetic = excluded.synthetic, last_ns = max(last_ns, excluded.last_ns)
 				RETURNING id`, key.Digest(), doc, run.Project, run.Suite, c.Workload, point, string(v.Metric), run.Subject.Target,
 				run.Subject.Model, r.Subject.Synthetic, when).Scan(&id); err != nil {
 				return err

@@ -18,24 +18,37 @@ func pack(v any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %T: %w", v, err)
 	}
+	return compress(b)
+}
+
+func compress(b []byte) ([]byte, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
 	if err != nil {
-		return nil, fmt.Errorf("compress %T: %w", v, err)
+		return nil, fmt.Errorf("compress: %w", err)
 	}
 	defer enc.Close()
 	return enc.EncodeAll(b, nil), nil
 }
 
-// unpack is pack's inverse.
-func unpack(b []byte, v any) error {
+// decompress is compress's inverse.
+func decompress(b []byte) ([]byte, error) {
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDocBytes))
 	if err != nil {
-		return fmt.Errorf("decompress %T: %w", v, err)
+		return nil, fmt.Errorf("decompress: %w", err)
 	}
 	defer dec.Close()
-	doc, err := dec.DecodeAll(b, nil)
+	out, err := dec.DecodeAll(b, nil)
 	if err != nil {
-		return fmt.Errorf("decompress %T: %w", v, err)
+		return nil, fmt.Errorf("decompress: %w", err)
+	}
+	return out, nil
+}
+
+// unpack is pack's inverse.
+func unpack(b []byte, v any) error {
+	doc, err := decompress(b)
+	if err != nil {
+		return fmt.Errorf("decode %T: %w", v, err)
 	}
 	if err := json.Unmarshal(doc, v); err != nil {
 		return fmt.Errorf("decode %T: %w", v, err)

@@ -14,7 +14,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"path"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,11 +38,13 @@ const readers = 4
 type Ledger struct {
 	now    func() time.Time
 	reads  *sql.DB
-	writes *sql.DB
+	writes *sql.DB // nil where readOnly
 	ops    chan *op
 	stop   chan struct{} // closed by Close
 	done   chan struct{} // closed when the writer has ended
 	once   sync.Once
+
+	readOnly bool // made by OpenRead
 
 	mu   sync.Mutex // guards what follows
 	last int64      // newest event id
@@ -87,6 +93,53 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Ledger, erro
 	return l, nil
 }
 
+// OpenRead opens a database file that may belong to another process now, for reading
+// only: it makes and changes nothing, and every method that writes gives ErrReadOnly. A
+// schema of another version is refused.
+func OpenRead(ctx context.Context, path string) (*Ledger, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger %s: %w", path, err)
+	}
+	reads, err := sql.Open("sqlite", dsn(abs, "mode=rw", "_pragma=busy_timeout(10000)", "_pragma=query_only(1)"))
+	if err != nil {
+		return nil, fmt.Errorf("open ledger %s: %w", path, classify(err))
+	}
+	reads.SetMaxOpenConns(readers)
+	l := &Ledger{reads: reads, stop: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}), readOnly: true}
+	close(l.done) // there is no writer
+	if err := l.sameSchema(ctx); err != nil {
+		reads.Close()
+		return nil, fmt.Errorf("open ledger %s: %w", path, classify(err))
+	}
+	return l, nil
+}
+
+// sameSchema says whether the file's schema is the one that this program knows.
+func (l *Ledger) sameSchema(ctx context.Context) error {
+	var have int
+	if err := l.reads.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&have); err != nil {
+		return err
+	}
+	if err := l.reads.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM event`).Scan(&l.last); err != nil {
+		return err
+	}
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	// A migration's file is named by its version, then an underscore.
+	name, _, _ := strings.Cut(path.Base(slices.Max(files)), "_")
+	want, err := strconv.Atoi(name)
+	if err != nil {
+		return fmt.Errorf("read the version of an embedded migration: %w", err)
+	}
+	if have != want {
+		return fmt.Errorf("the schema has version %d, this program reads %d: open it once with this program's `paceline up`, or use the newer program", have, want)
+	}
+	return nil
+}
+
 func dsn(path string, params ...string) string {
 	u := url.URL{Scheme: "file", Path: path}
 	s := u.String()
@@ -127,8 +180,10 @@ func (l *Ledger) Close() error {
 	l.once.Do(func() { close(l.stop) })
 	<-l.done
 	errR := l.reads.Close()
-	if err := l.writes.Close(); err != nil {
-		return fmt.Errorf("close ledger: %w", classify(err))
+	if !l.readOnly {
+		if err := l.writes.Close(); err != nil {
+			return fmt.Errorf("close ledger: %w", classify(err))
+		}
 	}
 	if errR != nil {
 		return fmt.Errorf("close ledger: %w", classify(errR))

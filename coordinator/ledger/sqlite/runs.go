@@ -40,21 +40,7 @@ func (s runs) Create(ctx context.Context, r ledger.Run, as []ledger.Attempt) err
 		if r.Created.IsZero() {
 			r.Created = t.now
 		}
-		doc, err := text(r.Run)
-		if err != nil {
-			return err
-		}
-		faults, err := text(r.Faults)
-		if err != nil {
-			return err
-		}
-		_, err = t.exec(`INSERT INTO run (id, state, project, suite, branch, commit_id, lane, created_ns, rounds, doc, faults, options)
-			VALUES (?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			r.ID, r.Project, r.Suite, r.Branch, r.Commit, string(r.Lane), ns(r.Created), r.Rounds, doc, faults, string(r.Options))
-		if unique(err) {
-			return ledger.ErrExists
-		}
-		if err != nil {
+		if err := t.insertRun(r, "open", r.Rounds); err != nil {
 			return err
 		}
 		if err := t.event(r.ID, "run.created", map[string]any{"suite": r.Suite, "branch": r.Branch, "commit": r.Commit}); err != nil {
@@ -62,6 +48,25 @@ func (s runs) Create(ctx context.Context, r ledger.Run, as []ledger.Attempt) err
 		}
 		return t.queue(r.ID, as)
 	})
+}
+
+// insertRun writes a run's row. ErrExists.
+func (t *txn) insertRun(r ledger.Run, state string, rounds int) error {
+	doc, err := text(r.Run)
+	if err != nil {
+		return err
+	}
+	faults, err := text(r.Faults)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO run (id, state, project, suite, branch, commit_id, lane, created_ns, rounds, doc, faults, options)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.ID, state, r.Project, r.Suite, r.Branch, r.Commit, string(r.Lane), ns(r.Created), rounds, doc, faults, string(r.Options))
+	if unique(err) {
+		return ledger.ErrExists
+	}
+	return err
 }
 
 // queue writes attempts of a run.

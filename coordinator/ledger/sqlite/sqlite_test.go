@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -210,4 +211,42 @@ func TestTokens(t *testing.T) {
 		l := open(t, filepath.Join(t.TempDir(), "ledger.db"), now)
 		return l, l.Tokens()
 	})
+}
+
+// TestOpenRead reads a database while another process may own it, and changes nothing.
+func TestOpenRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.sqlite")
+	if _, err := OpenRead(t.Context(), path); err == nil {
+		t.Error("a file that isn't there was opened")
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("and made: %v", err)
+	}
+	owner, err := Open(t.Context(), path, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	reader, err := OpenRead(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	pin := ledger.Pin{Name: "v1", Branch: "main", Suite: "ci", Reason: "release", By: "test", Runs: []string{}}
+	if err := reader.Baselines().Pin(t.Context(), pin); !errors.Is(err, ledger.ErrReadOnly) {
+		t.Errorf("written through a reader: %v", err)
+	}
+	if err := owner.Audit().Add(t.Context(), ledger.AuditEntry{Who: "test", Action: "look", Object: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := reader.Audit().List(t.Context(), 10)
+	if err != nil || len(got) != 1 {
+		t.Errorf("the reader sees %d entries, %v", len(got), err)
+	}
+	if _, err := owner.writes.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenRead(t.Context(), path); err == nil || !strings.Contains(err.Error(), "version 999") {
+		t.Errorf("a newer schema: %v", err)
+	}
 }

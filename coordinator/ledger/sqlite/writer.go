@@ -32,6 +32,9 @@ type txn struct {
 // write runs f in a transaction and returns when it is committed. A caller who goes
 // away does not undo an operation that has begun.
 func (l *Ledger) write(ctx context.Context, what string, f func(*txn) error) error {
+	if l.readOnly {
+		return fmt.Errorf("%s: %w", what, ledger.ErrReadOnly)
+	}
 	o := &op{ctx: ctx, f: f, err: make(chan error, 1)}
 	select {
 	case <-l.stop: // also where ops has room
