@@ -10,6 +10,7 @@ here=$PWD/build
 # Versions of the tools, run as modules of their own so that they stay out of ours.
 gofumpt=mvdan.cc/gofumpt@v0.9.2
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+actionlint=github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 
 native_env
 failed=()
@@ -31,7 +32,28 @@ formatted() {
 }
 tidy() { go mod tidy -diff >/dev/null || { echo "go.mod or go.sum is not tidy: run 'go mod tidy'"; return 1; }; }
 generated() { go test -count=1 -run 'Schema|Generated|OpenAPI|Golden' ./bench/result/... ./coordinator/api/... ./suites/... >/dev/null || { echo "a generated file is stale: run the test of its package with -update"; return 1; }; }
-shells() { local f; for f in build/*.sh .ci/run; do bash -n "$f" || return 1; done; }
+shells() {
+	local f scripts
+	mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+	for f in "${scripts[@]}"; do bash -n "$f" || return 1; done
+	command -v shellcheck >/dev/null 2>&1 || { echo "shellcheck is not installed: bash alone has read the scripts"; return 0; }
+	# Variables that cache.sh sets for those who source it; cd under the caller's eyes.
+	shellcheck -x -S warning -e SC2154,SC2164 "${scripts[@]}"
+}
+workflows() ( # in a repository of their own, where the action's inputs are checked too
+	set -e
+	dir=$(mktemp -d)
+	trap 'rm -rf "$dir"' EXIT
+	mkdir -p "$dir/.git" "$dir/.github/workflows" "$dir/deploy"
+	cp -R deploy/github-action "$dir/deploy"
+	n=0
+	for f in deploy/github-action/workflow.yml $(git ls-files 'examples/*.github/workflows/*.yml'); do
+		n=$((n + 1))
+		sed 's|paceline/paceline/deploy/github-action@[a-z0-9.]*|./deploy/github-action|' "$f" >"$dir/.github/workflows/$n-$(basename "$f")"
+	done
+	cd "$dir" # it finds the action by the folder that it runs in
+	GOFLAGS='' go run "$actionlint" .github/workflows/*.yml
+)
 paths() { # a machine's own paths have no place in the project
 	! git grep -nE '/(home|Users)/[a-z]+/' -- . ':!build/check.sh' ':!*.lock' ':!go.sum'
 }
@@ -46,6 +68,7 @@ step "build plain" env CGO_ENABLED=0 go build ./...
 step "build native" env CGO_ENABLED=1 go build -tags native -ldflags '-extldflags=-Wl,-z,lazy' -o /dev/null ./cmd/paceline
 step "generated files" generated
 step "shell scripts" shells
+step "workflows" workflows
 step "no private paths" paths
 
 if [ ${#failed[@]} -gt 0 ]; then
