@@ -69,6 +69,10 @@ test-real: tokenizers assets ## what needs real servers: influxd and Chromium
 	@PACELINE_INFLUXD="$$(build/influxd.sh | tail -n 1)" $(NATIVE) \
 	go test -json -tags native,real $(LAZY) -run 'Real' ./coordinator/... ./dashboard/... ./cmd/... | $(SUM) -max-skips 0
 
+.PHONY: test-ci-example
+test-ci-example: build ## the example repository through all its commits, as CI does, without and with a coordinator (minutes)
+	@go run ./examples/ci/drive -paceline bin/paceline
+
 .PHONY: race
 race: tokenizers ## the concurrent packages under the race detector
 	@$(NATIVE) go test -json -race -tags native $(LAZY) ./agent/... ./internal/bus/... ./internal/proc/... ./coordinator/... \
