@@ -98,4 +98,4 @@ clean: ## remove what was built here; the caches outside stay
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*?## ' '/^## /{printf "\n%s\n", substr($$0,4)} /^[a-z-]+:.*## /{split($$1,a,":"); printf "  make %-12s %s\n", a[1], $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*?## ' '/^## /{printf "\n%s\n", substr($$0,4)} /^[a-z-]+:.*## /{split($$1,a,":"); printf "  make %-15s %s\n", a[1], $$2}' $(MAKEFILE_LIST)

@@ -120,6 +120,11 @@ func (d *drive) commits(ctx context.Context, hs []change, m mode) error {
 	return nil
 }
 
+// teller is what the example's workflow gives to the action.
+func teller() map[string]string {
+	return map[string]string{"suite": "bench.yml", "build": "./teller", "launch": "{build} --port {port}", "target": "teller"}
+}
+
 // job is one CI job: a clone as actions/checkout makes it, the build, the action.
 func (d *drive) job(ctx context.Context, c change, m mode) (*deploytest.Result, time.Duration, error) {
 	d.runs++
@@ -138,15 +143,14 @@ func (d *drive) job(ctx context.Context, c change, m mode) (*deploytest.Result, 
 	}
 	j := deploytest.Job{
 		Action: a, Default: "main", Workspace: workspace, Temp: temp, Store: &deploytest.Store{Dir: filepath.Join(d.root, "store-"+m.name)},
-		Env: []string{"TMPDIR=" + os.TempDir()},
-		Inputs: map[string]string{
-			"suite": "bench.yml", "build": "./teller", "launch": "{build} --port {port}", "target": "teller", "paceline": d.paceline,
-		},
+		Env:    []string{"TMPDIR=" + os.TempDir()},
+		Inputs: teller(),
 		GitHub: map[string]string{
 			"GITHUB_EVENT_NAME": "push", "GITHUB_REF_NAME": c.branch, "GITHUB_REF_TYPE": "branch", "GITHUB_BASE_REF": "", "GITHUB_HEAD_REF": "",
 			"GITHUB_REPOSITORY": "ada/teller", "GITHUB_SHA": c.commit, "GITHUB_RUN_ID": strconv.Itoa(d.runs),
 		},
 	}
+	j.Inputs["paceline"] = d.paceline
 	if c.pull {
 		j.GitHub["GITHUB_EVENT_NAME"], j.GitHub["GITHUB_REF_NAME"] = "pull_request", "7/merge"
 		j.GitHub["GITHUB_HEAD_REF"], j.GitHub["GITHUB_BASE_REF"] = c.branch, "main"

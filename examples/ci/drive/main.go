@@ -11,6 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -38,8 +39,8 @@ func main() {
 	spin := flag.Bool("spin", false, "only keep a core busy, to disturb a measurement")
 	flag.Parse()
 	if *spin {
-		for { //nolint:revive // that is what it is for
-		}
+		beBusy()
+		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -57,6 +58,21 @@ func main() {
 		fmt.Fprintln(os.Stderr, "drive:", err)
 		stop()
 		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
+
+// beBusy keeps a core busy until standard input ends, so that it can't outlive the
+// program that started it.
+func beBusy() {
+	ctx, end := context.WithCancel(context.Background())
+	go func() {
+		defer end()
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	}()
+	for n := 1; ctx.Err() == nil; {
+		for range 1_000_000 {
+			n = n*1664525 + 1013904223
+		}
 	}
 }
 

@@ -113,14 +113,16 @@ func (d *drive) unquiet(ctx context.Context, c change, m mode) error {
 	if err != nil {
 		return err
 	}
-	busy, quiet := context.WithCancel(ctx)
-	defer quiet()
 	for range 4 {
-		cmd := exec.CommandContext(busy, self, "-spin")
+		cmd := exec.CommandContext(ctx, self, "-spin")
+		alive, err := cmd.StdinPipe()
+		if err != nil {
+			return err
+		}
 		if err := cmd.Start(); err != nil {
 			return err
 		}
-		defer func() { quiet(); _ = cmd.Wait() }()
+		defer func() { _ = alive.Close(); _ = cmd.Wait() }()
 	}
 	c.branch, c.pull = "unquiet", true
 	got, took, err := d.job(ctx, c, m)
