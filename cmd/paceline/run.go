@@ -103,17 +103,9 @@ func (f *runFlags) repeat(suite string) string {
 		add("fault", x)
 	}
 	for i, a := range args {
-		args[i] = quoted(a)
+		args[i] = quoteWord(a)
 	}
 	return strings.Join(args, " ")
-}
-
-// quoted writes an argument as a shell takes it.
-func quoted(a string) string {
-	if strings.ContainsAny(a, " \t'\"$&|;<>()*?\\`") {
-		return "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-	}
-	return a
 }
 
 // shippedModel is the model that this program carries.
@@ -158,12 +150,12 @@ outlives a restart of the coordinator.
 ` + exitCodesHelp,
 		Example: `  paceline run ci
   paceline run throughput --model ~/models/Qwen2.5-0.5B-Instruct --report out.html
+  paceline run ci --git --base-ref main        commit, branch and merge base from the repository here
+  paceline run ci --baseline main.json         compare with an exported level, no data folder needed
   paceline run ci --build ./old/paceline
   paceline run throughput --launch 'llama-server -m model.gguf --port {port}'
   paceline run ttft --launch 'vllm serve {model} --port {port}' --model ~/models/Qwen2.5-0.5B-Instruct
   paceline run throughput --url http://127.0.0.1:8000 --api-key-env API_KEY
-  paceline run ci --git --base-ref main        commit, branch and merge base from the repository here
-  paceline run ci --baseline main.json         compare with an exported level, no data folder needed
   paceline run ci --output junit=report.xml --output markdown=comment.md
   paceline run ci --coordinator https://paceline.example.com:7070 --commit SHA --branch main
   paceline run ci --coordinator https://paceline.example.com:7070 --any --where gpu=h200 --wait`,
@@ -186,12 +178,7 @@ outlives a restart of the coordinator.
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
-			var here agentConfig
-			if where.any {
-				err = subject.elsewhere(&q, cmd.ErrOrStderr())
-			} else {
-				here, err = subject.apply(ctx, f.data, &q, cmd.ErrOrStderr())
-			}
+			here, err := subject.apply(ctx, f.data, where.any, &q, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -203,7 +190,7 @@ outlives a restart of the coordinator.
 			var held *datadir.HeldError
 			if errors.As(err, &held) && held.Owner.URL != "" {
 				if flag := subject.local(); flag != "" {
-					return fail(exitRequest, "paceline "+held.Owner.Command+" at %s owns the data folder and takes no files, commands or addresses from others, so that %s can't be given to it: stop it, or choose another folder with --data", held.Owner.URL, flag)
+					return fail(exitRequest, "paceline %s at %s owns the data folder and takes no files, commands or addresses from others, so that %s can't be given to it: stop it, or choose another folder with --data", held.Owner.Command, held.Owner.URL, flag)
 				}
 				return runThere(ctx, cmd, held.Owner, q, &out)
 			}
