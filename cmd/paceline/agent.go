@@ -33,6 +33,9 @@ func agentCommand() *cobra.Command {
 takes attempts, measures each round in a process of its own, and delivers the results.
 What it could not deliver stays on its disk until it can. Nothing listens on this machine.
 
+Servers and builds that it may measure beside this program stand in agent.yml in its
+state folder (docs/targets.md).
+
 Enrol it first, once:
 
   paceline agent enrol https://paceline.example.com:7070 TOKEN`,
@@ -87,8 +90,8 @@ func (s agentState) serve(ctx context.Context, cmd *cobra.Command, dir string, h
 	}
 	defer b.Close()
 	a, err := newAgent(agentOptions{
-		id: s.ID, labels: s.Labels, spool: filepath.Join(dir, "spool"), bus: b, log: log,
-		model: here.catalogue(namedModels(filepath.Join(dir, "models"))), subjects: here.subjects, builds: filepath.Join(dir, "builds"),
+		id: s.ID, labels: s.Labels, spool: filepath.Join(dir, "spool"), bus: b, log: log, model: namedModels(filepath.Join(dir, "models")),
+		config: here, builds: filepath.Join(dir, "builds"),
 	})
 	if err != nil {
 		return err
@@ -152,8 +155,8 @@ type agentOptions struct {
 	log    *slog.Logger
 	model  func(name string) (string, error)
 
-	subjects agent.Subjects // what it can measure beside this build
-	builds   string         // folder of builds from git
+	config agentConfig // what it can measure beside this program
+	builds string      // folder of what it has built
 }
 
 // newAgent makes an agent that measures with this very program.
@@ -165,7 +168,7 @@ func newAgent(o agentOptions) (*agent.Agent, error) {
 	a, err := agent.New(agent.Config{
 		ID: o.id, Build: version, Devices: []string{"cpu"}, Labels: o.labels, Spool: o.spool, Bus: o.bus,
 		Worker: []string{self, "worker"}, Probe: []string{self, "probe"},
-		HostLock: hostLock(), Model: o.model, Log: o.log, Subjects: o.subjects, Builds: o.builds,
+		HostLock: hostLock(), Model: o.config.catalogue(o.model), Subjects: o.config.subjects, Builds: o.builds, Log: o.log,
 	})
 	if err != nil {
 		return nil, fail(exitMachine, "%w", err)
@@ -243,7 +246,7 @@ func stateFlag(state string) string {
 	if state == "" {
 		return ""
 	}
-	return " --state " + quoted(state)
+	return " --state " + quoteWord(state)
 }
 
 // enrol asks the coordinator and keeps its answer.

@@ -109,8 +109,8 @@ func (l *local) startAgent(ctx context.Context, o localOptions) error {
 		return fail(exitMachine, "enrol this machine: %w", err)
 	}
 	a, err := newAgent(agentOptions{
-		id: row.ID, spool: l.data.Spool(), bus: l.bus, log: log, model: o.config.catalogue(catalogue(l.data.Models())),
-		subjects: o.config.subjects, builds: filepath.Join(l.data.Path, "builds"),
+		id: row.ID, spool: l.data.Spool(), bus: l.bus, log: log, model: catalogue(l.data.Models()),
+		config: o.config, builds: filepath.Join(l.data.Path, "builds"),
 	})
 	if err != nil {
 		return err

@@ -63,12 +63,12 @@ func (f *whereFlags) runElsewhere(ctx context.Context, cmd *cobra.Command, q cor
 	if err := engineHere(); err != nil {
 		return err
 	}
-	machine, leave, err := f.callingAgent(ctx, c, q, here, out, cmd)
+	name, leave, err := f.callingAgent(ctx, c, q, here, out, cmd)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	s.Machine = machine
+	s.Machine = name
 	return followThere(ctx, cmd, c, s, out, d, true)
 }
 
@@ -103,8 +103,8 @@ func (f *whereFlags) callingAgent(ctx context.Context, c *client.Client, q core.
 		return "", nil, err
 	}
 	a, err := newAgent(agentOptions{
-		id: s.ID, spool: filepath.Join(spool, "spool"), bus: b, log: log, model: here.catalogue(typedModel(q.Subject.Model)),
-		subjects: here.subjects, builds: filepath.Join(spool, "builds"),
+		id: s.ID, spool: filepath.Join(spool, "spool"), bus: b, log: log, model: typedModel(q.Subject.Model),
+		config: here, builds: filepath.Join(spool, "builds"),
 	})
 	if err != nil {
 		_ = b.Close()

@@ -103,17 +103,9 @@ func (f *runFlags) repeat(suite string) string {
 		add("fault", x)
 	}
 	for i, a := range args {
-		args[i] = quoted(a)
+		args[i] = quoteWord(a)
 	}
 	return strings.Join(args, " ")
-}
-
-// quoted writes an argument as a shell takes it.
-func quoted(a string) string {
-	if strings.ContainsAny(a, " \t'\"$&|;<>()*?\\`") {
-		return "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-	}
-	return a
 }
 
 // shippedModel is the model that this program carries.
@@ -140,8 +132,9 @@ func runCommand() *cobra.Command {
 	var subject subjectFlags
 	var out outputFlags
 	var where whereFlags
+	var ab bool
 	cmd := &cobra.Command{
-		Use:   "run SUITE",
+		Use:   "run SUITE [--ab BASE HEAD]",
 		Short: "measure a suite on this machine and judge it",
 		Long: `Measures SUITE (a shipped suite's name or a file) on this machine, stores the result in
 the data folder, compares it with the baseline there and ends with the verdict's exit
@@ -151,6 +144,11 @@ What is measured is this program's own engine, or another build of Paceline (--b
 an OpenAI-compatible server that is started for every round (--launch) or that runs
 already (--url), or a target of this machine's configuration (--target).
 
+With --ab both builds, BASE and HEAD, are measured here in one job, round by round in
+turns, and HEAD is judged by the rounds of BASE: the choice for rented runners, where
+the machine changes from job to job. A build is what --build takes; with --launch it is
+the server's, {build} in its command. A planted --fault is HEAD's alone.
+
 With --coordinator the result is stored and judged there: this machine measures, with
 this program, unless --any asks for a machine of the coordinator's fleet. The command
 outlives a restart of the coordinator.
@@ -158,16 +156,26 @@ outlives a restart of the coordinator.
 ` + exitCodesHelp,
 		Example: `  paceline run ci
   paceline run throughput --model ~/models/Qwen2.5-0.5B-Instruct --report out.html
+  paceline run ci --git --base-ref main        commit, branch and merge base from the repository here
+  paceline run ci --baseline main.json         compare with an exported level, no data folder needed
   paceline run ci --build ./old/paceline
   paceline run throughput --launch 'llama-server -m model.gguf --port {port}'
   paceline run ttft --launch 'vllm serve {model} --port {port}' --model ~/models/Qwen2.5-0.5B-Instruct
   paceline run throughput --url http://127.0.0.1:8000 --api-key-env API_KEY
-  paceline run ci --git --base-ref main        commit, branch and merge base from the repository here
-  paceline run ci --baseline main.json         compare with an exported level, no data folder needed
+  paceline run ci --ab ./base/paceline ./head/paceline
+  paceline run throughput --launch '{build} --port {port}' --ab ./base/server ./head/server
   paceline run ci --output junit=report.xml --output markdown=comment.md
   paceline run ci --coordinator https://paceline.example.com:7070 --commit SHA --branch main
   paceline run ci --coordinator https://paceline.example.com:7070 --any --where gpu=h200 --wait`,
-		Args: cobra.ExactArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if ab && len(args) != 3 {
+				return fail(exitRequest, "--ab compares two builds: paceline run SUITE --ab BASE HEAD, and %d names are given", len(args))
+			}
+			if !ab {
+				return cobra.ExactArgs(1)(cmd, args)
+			}
+			return nil
+		},
 		RunE: out.telling(func(cmd *cobra.Command, args []string) error {
 			out.suite = args[0]
 			if err := out.check(); err != nil {
@@ -180,18 +188,20 @@ outlives a restart of the coordinator.
 			if err := engineHere(); err != nil && !where.any {
 				return err
 			}
-			q, err := f.request(cmd.Context(), args[0])
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+			defer stop()
+			if ab {
+				both := abRun{run: &f, subject: &subject, out: &out, cmd: cmd}
+				if err := both.check(elsewhere); err != nil {
+					return err
+				}
+				return both.do(ctx, args[0], args[1], args[2])
+			}
+			q, err := f.request(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
-			defer stop()
-			var here agentConfig
-			if where.any {
-				err = subject.elsewhere(&q, cmd.ErrOrStderr())
-			} else {
-				here, err = subject.apply(ctx, f.data, &q, cmd.ErrOrStderr())
-			}
+			here, err := subject.apply(ctx, f.data, where.any, &q, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -203,7 +213,7 @@ outlives a restart of the coordinator.
 			var held *datadir.HeldError
 			if errors.As(err, &held) && held.Owner.URL != "" {
 				if flag := subject.local(); flag != "" {
-					return fail(exitRequest, "paceline "+held.Owner.Command+" at %s owns the data folder and takes no files, commands or addresses from others, so that %s can't be given to it: stop it, or choose another folder with --data", held.Owner.URL, flag)
+					return fail(exitRequest, "paceline %s at %s owns the data folder and takes no files, commands or addresses from others, so that %s can't be given to it: stop it, or choose another folder with --data", held.Owner.Command, held.Owner.URL, flag)
 				}
 				return runThere(ctx, cmd, held.Owner, q, &out)
 			}
@@ -222,6 +232,7 @@ outlives a restart of the coordinator.
 	subject.add(cmd)
 	out.add(cmd)
 	where.add(cmd)
+	cmd.Flags().BoolVar(&ab, "ab", false, "compare two builds on this machine: run SUITE --ab BASE HEAD")
 	return cmd
 }
 

@@ -76,28 +76,6 @@ func (f *subjectFlags) local() string {
 	return ""
 }
 
-// elsewhere makes the request name what machines of a fleet are asked for: what their
-// own configurations provide, by name or digest.
-func (f *subjectFlags) elsewhere(q *core.SubmitRequest, say io.Writer) error {
-	for _, x := range []struct{ name, value string }{{"--url", f.url}, {"--launch", f.launch}, {"--agent-config", f.config}} {
-		if x.value != "" {
-			return fail(exitRequest, "%s is for this machine, and with --any one of the fleet measures: name a --target that its configuration has, or leave --any away", x.name)
-		}
-	}
-	kind, _, _ := strings.Cut(f.build, ":")
-	if f.build != "" && !slices.Contains([]string{agent.KindSelf, agent.KindSHA256, agent.KindGit, agent.KindImage}, kind) {
-		return fail(exitRequest, "--build %s: with --any one of the fleet measures, and a path here says nothing to it: name the build by sha256:HEX, git:REVISION or image:sha256:HEX", f.build)
-	}
-	q.Subject.Build, q.Subject.Target = f.build, f.target
-	if f.target == "" || f.target == wire.DriverEngine {
-		return nil
-	}
-	if q.Subject.Model == shippedModel {
-		q.Subject.Model = agent.ModelServed
-	}
-	return retarget(agentConfig{}, q, say)
-}
-
 // check refuses flags that contradict one another.
 func (f *subjectFlags) check() error {
 	server := f.url != "" || f.launch != ""
@@ -130,10 +108,14 @@ func (f *subjectFlags) check() error {
 }
 
 // apply makes the request name what the flags say, and gives this machine's
-// configuration with what they add to it. Messages for the person go to say.
-func (f *subjectFlags) apply(ctx context.Context, data string, q *core.SubmitRequest, say io.Writer) (agentConfig, error) {
+// configuration with what they add to it. A machine of a fleet has a configuration of
+// its own, and gets names only. Messages for the person go to say.
+func (f *subjectFlags) apply(ctx context.Context, data string, fleet bool, q *core.SubmitRequest, say io.Writer) (agentConfig, error) {
 	if err := f.check(); err != nil {
 		return agentConfig{}, err
+	}
+	if fleet {
+		return agentConfig{}, f.name(q, say)
 	}
 	m, err := f.read(data)
 	if err != nil {
@@ -153,6 +135,25 @@ func (f *subjectFlags) apply(ctx context.Context, data string, q *core.SubmitReq
 		q.Subject.Model = agent.ModelServed
 	}
 	return m, retarget(m, q, say)
+}
+
+// name fills in what another machine is to find in its configuration.
+func (f *subjectFlags) name(q *core.SubmitRequest, say io.Writer) error {
+	kind, _, _ := strings.Cut(f.build, ":")
+	switch {
+	case f.url != "" || f.launch != "" || f.config != "":
+		return fail(exitRequest, "--url, --launch and --agent-config are this machine's, and --any asks for another one: name a target of its configuration with --target")
+	case f.build != "" && !slices.Contains([]string{agent.KindSelf, agent.KindSHA256, agent.KindGit, agent.KindImage, agent.KindURL}, kind):
+		return fail(exitRequest, "--build %s is a file of this machine, and --any asks for another one: name the build as sha256:HEX, git:REVISION or image:sha256:HEX", f.build)
+	}
+	q.Subject.Target, q.Subject.Build = f.target, f.build
+	if f.target == "" || f.target == wire.DriverEngine {
+		return nil
+	}
+	if q.Subject.Model == shippedModel {
+		q.Subject.Model = agent.ModelServed
+	}
+	return retarget(agentConfig{}, q, say) // whether the server is started there or runs, only that machine knows
 }
 
 func orNew[V any](m map[string]V) map[string]V {
@@ -270,15 +271,30 @@ func (f *subjectFlags) useBuild(ctx context.Context, m *agentConfig, q *core.Sub
 	return nil
 }
 
-// retarget points a suite at a target that it doesn't name. Gates on what such
-// a target can't tell are left out, and named.
+// retarget points the suite, and that of the base ref whose gates are the rules, at
+// a target that they don't name.
 func retarget(m agentConfig, q *core.SubmitRequest, say io.Writer) error {
-	s, err := spec.Parse(q.SuiteFile, []byte(q.Suite))
-	if err != nil {
+	var err error
+	if q.Suite, err = pointed(q.SuiteFile, q.Suite, m, q, say); err != nil {
 		return fail(exitRequest, "%w", err)
 	}
+	if q.BaseSuite != "" {
+		if q.BaseSuite, err = pointed("suite of the base ref", q.BaseSuite, m, q, io.Discard); err != nil {
+			return fail(exitRequest, "%w", err)
+		}
+	}
+	return nil
+}
+
+// pointed is a suite pointed at the request's target. Gates on what such a target
+// can't tell are left out, and named.
+func pointed(file, suite string, m agentConfig, q *core.SubmitRequest, say io.Writer) (string, error) {
+	s, err := spec.Parse(file, []byte(suite))
+	if err != nil {
+		return "", err
+	}
 	if slices.Contains(s.Targets, q.Subject.Target) {
-		return nil
+		return suite, nil
 	}
 	s.Targets = []string{q.Subject.Target}
 	t := m.subjects.Targets[q.Subject.Target]
@@ -293,8 +309,7 @@ func retarget(m agentConfig, q *core.SubmitRequest, say io.Writer) error {
 			return why != ""
 		})
 	}
-	q.Suite = string(s.Resolved())
-	return nil
+	return string(s.Resolved()), nil
 }
 
 // cantTell says why a server can't give a metric; "" where it can.

@@ -90,9 +90,10 @@ func badges(lane result.Lane, asked []string, rounds []result.Round) []string {
 	for _, f := range slices.Sorted(maps.Keys(faults)) {
 		out = append(out, "fault-injected: "+f)
 	}
-	if modified {
+	switch {
+	case modified:
 		out = append(out, "modified work tree")
-	} else if unknown && lane == result.LaneBase { // it claims a commit
+	case unknown && lane == result.LaneBase: // it claims a commit
 		out = append(out, "unknown build")
 	}
 	return out
