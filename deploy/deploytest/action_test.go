@@ -302,7 +302,7 @@ func TestHostileNames(t *testing.T) {
 		t.Errorf("require-baseline of nonsense: exit %d", r.Code)
 	}
 	w.run(push("main"), map[string]string{"suite": "x\nexported=true", "args": "a\n\n b c \r\n--d='$e'"})
-	if a := w.args(); a[1] != "x\nexported=true" || !slices.Equal(a[len(a)-3:], []string{"a", " b c ", "--d='$e'"}) {
+	if a := w.args(); !slices.Equal(a[len(a)-5:], []string{"a", " b c ", "--d='$e'", "--", "x\nexported=true"}) {
 		t.Errorf("arguments one a line: %q", a)
 	}
 }
@@ -363,6 +363,18 @@ func TestFileMode(t *testing.T) {
 	}
 }
 
+func TestBothSidesMode(t *testing.T) {
+	w := newWorkplace(t)
+	w.expect(w.run(pull("x"), map[string]string{"baseline": "ab", "build": "-head", "base-build": "base/server"}, runEnds+"=1"), 1, "run")
+	a := w.args()
+	if !slices.Equal(a[len(a)-4:], []string{"--", "bench.yml", "base/server", "-head"}) || !slices.Contains(a, "--ab") || has(a, "--branch") || has(a, "--base-ref") || has(a, "--build") {
+		t.Errorf("called as %q", a)
+	}
+	if keys, err := w.store.Keys(); err != nil || len(keys) != 0 {
+		t.Errorf("something is cached: %q, %v", keys, err)
+	}
+}
+
 func TestBadInputs(t *testing.T) {
 	w := newWorkplace(t)
 	for _, c := range []struct {
@@ -375,6 +387,8 @@ func TestBadInputs(t *testing.T) {
 		{"no token, as in a fork", map[string]string{"baseline": "coordinator", "coordinator": "https://x"}, 2, "from forks: use baseline: cache"},
 		{"a token with a line break", map[string]string{"baseline": "coordinator", "coordinator": "https://x", "token": "plt_a\nplt_b"}, 2, "the token alone"},
 		{"a coordinator that isn't asked", map[string]string{"coordinator": "https://x"}, 2, "write baseline: coordinator"},
+		{"one side of two", map[string]string{"baseline": "ab", "build": "x"}, 2, "both build and base-build"},
+		{"a side too many", map[string]string{"base-build": "x"}, 2, "goes with baseline: ab"},
 		{"no baseline", map[string]string{"baseline": ""}, 2, "write cache, coordinator"},
 		{"accept of a file", map[string]string{"baseline": "x.json", "accept": "why"}, 2, "baseline accept"},
 		{"no such paceline", map[string]string{"paceline": "/nowhere/paceline"}, 2, "no program at /nowhere/paceline"},

@@ -19,9 +19,16 @@ coordinator)
 	[ -n "$INPUT_COORDINATOR" ] || die 2 "baseline: coordinator needs the coordinator's URL in the input coordinator"
 	[ -n "$INPUT_TOKEN" ] || die 2 "baseline: coordinator needs a token, and there is none. GitHub gives no secrets to pull requests from forks: use baseline: cache for them"
 	;;
-"") die 2 "baseline is empty: write cache, coordinator, or the path of a baseline file" ;;
+"") die 2 "baseline is empty: write cache, coordinator, ab, or the path of a baseline file" ;;
 *) [ -z "$INPUT_COORDINATOR" ] || die 2 "the coordinator is not asked with baseline: $INPUT_BASELINE; write baseline: coordinator, or leave coordinator out" ;;
 esac
+if [ "$INPUT_BASELINE" = ab ]; then
+	if [ -z "$INPUT_BUILD" ] || [ -z "$INPUT_BASE_BUILD" ]; then
+		die 2 "baseline: ab compares two builds: give both build and base-build"
+	fi
+else
+	[ -z "$INPUT_BASE_BUILD" ] || die 2 "base-build goes with baseline: ab"
+fi
 [ -z "$INPUT_ACCEPT" ] || [ "$INPUT_BASELINE" = cache ] ||
 	die 2 "accept goes with baseline: cache; elsewhere use the command paceline baseline accept"
 

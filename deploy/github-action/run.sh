@@ -6,11 +6,11 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$GITHUB_ACTION_PATH/lib.sh"
 
-args=(run "$INPUT_SUITE" "--branch=$BRANCH")
+args=(run)
+operands=("$INPUT_SUITE")
 # flag NAME VALUE adds a flag that has a value.
 flag() { [ -z "$2" ] || args+=("--$1=$2"); }
 flag model "$INPUT_MODEL"
-flag build "$INPUT_BUILD"
 flag launch "$INPUT_LAUNCH"
 flag url "$INPUT_URL"
 flag target "$INPUT_TARGET"
@@ -20,10 +20,19 @@ true) args+=(--require-baseline) ;;
 false | "") ;;
 *) die 2 "require-baseline: $INPUT_REQUIRE_BASELINE: write true or false" ;;
 esac
-[ "$LANE" = base ] || flag base-ref "$BASE"
+if [ "$INPUT_BASELINE" != ab ]; then
+	flag build "$INPUT_BUILD"
+	flag branch "$BRANCH"
+	[ "$LANE" = base ] || flag base-ref "$BASE"
+fi
 
 case $INPUT_BASELINE in
 coordinator) flag coordinator "$INPUT_COORDINATOR" ;;
+ab)
+	flag data "$DATA"
+	args+=(--ab)
+	operands+=("$INPUT_BASE_BUILD" "$INPUT_BUILD")
+	;;
 cache)
 	flag data "$DATA"
 	if [ "$LANE" = base ]; then
@@ -56,7 +65,7 @@ done <<<"$INPUT_ARGS"
 
 # The job's end reaches this script alone; paceline cancels the run and says so. A shell
 # without job control starts it with interrupts ignored, which paceline undoes.
-"$PACELINE" "${args[@]}" &
+"$PACELINE" "${args[@]}" -- "${operands[@]}" &
 pid=$!
 interrupted=
 trap 'interrupted=1; kill -INT "$pid" 2>/dev/null || true' INT TERM

@@ -73,7 +73,14 @@ func (d *drive) history(ctx context.Context) ([]change, error) {
 	return out, nil
 }
 
-// mode is where the baseline lies.
+// Modes of the action: where the baseline lies.
+const (
+	modeCache       = "cache"
+	modeCoordinator = "coordinator"
+	modeAB          = "ab" // nowhere: both sides are measured
+)
+
+// mode is one of them.
 type mode struct {
 	name, url, token string
 }
@@ -128,7 +135,7 @@ func teller() map[string]string {
 // job is one CI job: a clone as actions/checkout makes it, the build, the action.
 func (d *drive) job(ctx context.Context, c change, m mode) (*deploytest.Result, time.Duration, error) {
 	d.runs++
-	workspace, err := d.checkout(ctx, c)
+	workspace, err := d.checkout(ctx, "workspace", c)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -155,7 +162,15 @@ func (d *drive) job(ctx context.Context, c change, m mode) (*deploytest.Result, 
 		j.GitHub["GITHUB_EVENT_NAME"], j.GitHub["GITHUB_REF_NAME"] = "pull_request", "7/merge"
 		j.GitHub["GITHUB_HEAD_REF"], j.GitHub["GITHUB_BASE_REF"] = c.branch, "main"
 	}
-	if m.url != "" {
+	switch m.name {
+	case modeAB:
+		c.commit = c.main
+		base, err := d.checkout(ctx, "base", c)
+		if err != nil {
+			return nil, 0, err
+		}
+		j.Inputs["baseline"], j.Inputs["base-build"] = "ab", filepath.Join(base, "teller")
+	case modeCoordinator:
 		j.Inputs["baseline"], j.Inputs["coordinator"], j.Inputs["token"] = "coordinator", m.url, m.token
 	}
 	if d.verbose {
@@ -174,8 +189,8 @@ func (d *drive) job(ctx context.Context, c change, m mode) (*deploytest.Result, 
 
 // checkout makes a clone with what the remote had when the commit came: its HEAD is
 // detached, and main is known as origin's.
-func (d *drive) checkout(ctx context.Context, c change) (string, error) {
-	dir := filepath.Join(d.root, "workspace")
+func (d *drive) checkout(ctx context.Context, name string, c change) (string, error) {
+	dir := filepath.Join(d.root, name)
 	if err := os.RemoveAll(dir); err != nil {
 		return "", err
 	}

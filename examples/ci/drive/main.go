@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -119,7 +120,11 @@ func (d *drive) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.commits(ctx, hs, mode{name: "cache"}); err != nil {
+	if err := d.commits(ctx, hs, mode{name: modeCache}); err != nil {
+		return err
+	}
+	pulls := slices.DeleteFunc(slices.Clone(hs), func(c change) bool { return c.branch != "better-stories" })
+	if err := d.commits(ctx, pulls, mode{name: modeAB}); err != nil {
 		return err
 	}
 	s, err := d.startServer(ctx)
@@ -127,11 +132,11 @@ func (d *drive) all(ctx context.Context) error {
 		return err
 	}
 	defer s.stop()
-	if err := d.commits(ctx, hs, mode{name: "coordinator", url: s.url, token: s.token}); err != nil {
+	if err := d.commits(ctx, hs, mode{name: modeCoordinator, url: s.url, token: s.token}); err != nil {
 		return err
 	}
 	last := hs[len(hs)-2] // the merge: what main is
-	for _, m := range []mode{{name: "cache"}, {name: "coordinator", url: s.url, token: s.token}} {
+	for _, m := range []mode{{name: modeCache}, {name: modeCoordinator, url: s.url, token: s.token}} {
 		if err := d.unquiet(ctx, last, m); err != nil {
 			return err
 		}
