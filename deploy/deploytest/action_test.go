@@ -209,14 +209,14 @@ func TestCacheMode(t *testing.T) {
 	}
 
 	r = w.run(pull("feature"), nil)
-	w.expect(r, 0, "run")
+	w.expect(r, 0, "import", "run")
 	if a := w.args(); !has(a, "--baseline=/") || !slices.Contains(a, "--branch=feature") || !slices.Contains(a, "--base-ref=main") {
 		t.Errorf("a pull request: %q", a)
 	}
 	if now, err := w.store.Keys(); err != nil || len(now) != 2 {
 		t.Errorf("a pull request cached something: %q, %v", now, err)
 	}
-	w.expect(w.run(push("feature"), nil), 0, "run") // another branch is a candidate too
+	w.expect(w.run(push("feature"), nil), 0, "import", "run") // another branch is a candidate too
 	if a := w.args(); !slices.Contains(a, "--base-ref=main") {
 		t.Errorf("a push to another branch: %q", a)
 	}
@@ -232,7 +232,7 @@ func TestExitCodes(t *testing.T) {
 	w.expect(w.run(push("main"), nil), 0, "run", "export")
 	for ends, want := range map[string]int{"0": 0, "1": 1, "2": 2, "3": 3, "4": 4, "5": 5, "86": 3} {
 		r := w.run(pull("x"), nil, runEnds+"="+ends)
-		w.expect(r, want, "run")
+		w.expect(r, want, "import", "run")
 		if r.Outputs["exit-code"] != strconv.Itoa(want) || r.Outputs["report"] == "" {
 			t.Errorf("%s: outputs %v", ends, r.Outputs)
 		}
@@ -353,7 +353,7 @@ func TestCoordinatorMode(t *testing.T) {
 func TestFileMode(t *testing.T) {
 	w := newWorkplace(t)
 	for _, event := range []map[string]string{push("main"), pull("x")} {
-		w.expect(w.run(event, map[string]string{"baseline": "bench/main.json", "inconclusive": "pass", "require-baseline": "true"}), 0, "run")
+		w.expect(w.run(event, map[string]string{"baseline": "bench/main.json", "inconclusive": "pass", "require-baseline": "true"}), 0, "import", "run")
 		a := w.args()
 		for _, want := range []string{"--baseline=bench/main.json", "--inconclusive=pass", "--require-baseline"} {
 			if !slices.Contains(a, want) {

@@ -103,7 +103,7 @@ func TestGitLab(t *testing.T) {
 	}
 	for _, ends := range []string{"0", "1", "3", "4"} {
 		code, calls = p.run(mergeRequest("x`touch OWNED`;$(touch OWNED)"), ends)
-		if string('0'+rune(code)) != ends || len(calls) != 1 || !has(calls[0], "--baseline=.paceline/") || !slices.Contains(calls[0], "--branch=x`touch OWNED`;$(touch OWNED)") {
+		if string('0'+rune(code)) != ends || len(calls) != 2 || calls[0][1] != "import" || !has(calls[1], "--baseline=.paceline/") || !slices.Contains(calls[1], "--branch=x`touch OWNED`;$(touch OWNED)") {
 			t.Errorf("a merge request that ends with %s: exit %d after %q", ends, code, calls)
 		}
 	}

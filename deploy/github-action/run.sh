@@ -42,6 +42,9 @@ cache)
 			rm -rf "$DATA"
 		fi
 	elif [ -f "$BASELINE_FILE" ]; then
+		# With its rounds comes what the machine was like: without that history a disturbed
+		# machine would pass for a slower build. Where it can't be read, the run says so.
+		"$PACELINE" baseline import "$BASELINE_FILE" --data="$DATA" || true
 		flag baseline "$BASELINE_FILE"
 	else
 		# Nothing to compare with, so that the clone needs no history.
@@ -50,6 +53,7 @@ cache)
 	;;
 *)
 	flag data "$DATA"
+	"$PACELINE" baseline import "$INPUT_BASELINE" --data="$DATA" || true # as above
 	flag baseline "$INPUT_BASELINE"
 	;;
 esac
