@@ -41,17 +41,16 @@ shells() {
 	shellcheck -x -S warning -e SC2154,SC2164 "${scripts[@]}"
 }
 workflows() ( # in a repository of their own, where the action's inputs are checked too
-	set -e
-	dir=$(mktemp -d)
+	dir=$(mktemp -d) || exit 1
 	trap 'rm -rf "$dir"' EXIT
 	mkdir -p "$dir/.git" "$dir/.github/workflows" "$dir/deploy"
-	cp -R deploy/github-action "$dir/deploy"
+	cp -R deploy/github-action "$dir/deploy" || exit 1
 	n=0
 	for f in deploy/github-action/workflow.yml $(git ls-files 'examples/*.github/workflows/*.yml'); do
 		n=$((n + 1))
 		sed 's|paceline/paceline/deploy/github-action@[a-z0-9.]*|./deploy/github-action|' "$f" >"$dir/.github/workflows/$n-$(basename "$f")"
 	done
-	cd "$dir" # it finds the action by the folder that it runs in
+	cd "$dir" || exit 1 # it finds the action by the folder that it runs in
 	GOFLAGS='' go run "$actionlint" .github/workflows/*.yml
 )
 paths() { # a machine's own paths have no place in the project
