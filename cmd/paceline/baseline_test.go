@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/paceline/paceline/bench/result"
+	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/judge/format"
 )
 
@@ -267,6 +269,27 @@ func TestRunInCI(t *testing.T) {
 		t.Errorf("the run is of %s@%s", r.Branch, r.Commit)
 	}
 	in(t, g.dir, "run", "perf.yml", "--git=no", "--data", t.TempDir(), "--rounds", "200").expect(t, exitRequest, "200 rounds")
+}
+
+// TestForkCalledMain: a pull request from a fork's branch of the base's name is a
+// change like every other, and no part of the base's level.
+func TestForkCalledMain(t *testing.T) {
+	g := newGit(t)
+	for k, v := range map[string]string{
+		"GITHUB_ACTIONS": "true", "GITHUB_REF_NAME": "7/merge", "GITHUB_REF_TYPE": "branch", "GITHUB_HEAD_REF": "main", "GITHUB_BASE_REF": "main",
+	} {
+		t.Setenv(k, v)
+	}
+	data := t.TempDir()
+	in(t, g.dir, "run", "perf.yml", "--data", data).expect(t, 0, "NOTHING WAS COMPARED")
+	if r := onlyRun(t, data); r.Lane != result.LaneCandidate || r.BaseRef != "main" {
+		t.Errorf("lane %s against %q", r.Lane, r.BaseRef)
+	}
+	for _, x := range rounds(t, data, onlyRun(t, data).ID) {
+		if x.Join != ledger.JoinNone {
+			t.Errorf("a fork's round is %s", x.Join)
+		}
+	}
 }
 
 func TestRepositoriesThatCantSay(t *testing.T) {

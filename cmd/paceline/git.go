@@ -149,7 +149,7 @@ func (f *runFlags) ask(ctx context.Context, repo *vcs.Repo, ci vcs.CI, file *bas
 	if name == "" {
 		return nil // a run of a branch that is compared with itself
 	}
-	return f.askBase(ctx, repo, name, file, suite, p)
+	return f.askBase(ctx, repo, name, ci.Change, file, suite, p)
 }
 
 func orHead(commit string) string {
@@ -176,14 +176,15 @@ func (f *runFlags) askBranch(ctx context.Context, repo *vcs.Repo, ci vcs.CI) (er
 }
 
 // askBase finds the merge base with what lies before it, and the suite on the base.
-func (f *runFlags) askBase(ctx context.Context, repo *vcs.Repo, name string, file *baseline.File, suite string, p *place) error {
+// change: it is a pull request, so that a branch of the base's name is another one's.
+func (f *runFlags) askBase(ctx context.Context, repo *vcs.Repo, name string, change bool, file *baseline.File, suite string, p *place) error {
 	base, err := repo.Base(ctx, name)
 	if errors.Is(err, vcs.ErrUnknown) {
 		if file != nil { // whose level needs no history
 			f.baseRef = name
 			return nil
 		}
-		if name == f.branch {
+		if name == f.branch && !change {
 			f.baseRef, p.lane = "", result.LaneBase
 			return nil
 		}
@@ -196,7 +197,7 @@ func (f *runFlags) askBase(ctx context.Context, repo *vcs.Repo, name string, fil
 	if base.Branch == "" {
 		f.baseRef = base.Hash
 	}
-	if f.baseRef == f.branch && file == nil {
+	if f.baseRef == f.branch && file == nil && !change {
 		f.baseRef, p.lane = "", result.LaneBase // the base branch itself
 		return nil
 	}

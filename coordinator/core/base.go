@@ -93,6 +93,26 @@ func (c *Core) file(ctx context.Context, digest string) (*baseline.File, error) 
 	return f, nil
 }
 
+// fileOf reads the baseline file with which the run of an attempt is compared; nil
+// where there is none, or no such attempt.
+func (c *Core) fileOf(ctx context.Context, attempt string) (*baseline.File, error) {
+	a, err := c.cfg.Ledger.Attempts().Get(ctx, attempt)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, nil //nolint:nilnil // whoever stores its batch will say so
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.cfg.Ledger.Runs().Get(ctx, a.Run)
+	if err != nil {
+		return nil, err
+	}
+	if digest := optionsOf(r).Against.File; digest != "" {
+		return c.file(ctx, digest)
+	}
+	return nil, nil //nolint:nilnil // none
+}
+
 // mergeBase makes l read the level as of the candidate's merge base: what had been
 // measured of the base branch's history up to there. It gives the run that is nearest
 // to it, with the rules of then; the zero run where there is none.

@@ -157,6 +157,35 @@ func TestBaselineFile(t *testing.T) {
 	}
 }
 
+// TestBaselineFileKnowsTheMachine: on a machine whose own history is empty, what the
+// file's rounds read of it tells a disturbed machine from a slower subject.
+func TestBaselineFileKnowsTheMachine(t *testing.T) {
+	reading := func(w *world, rate, gbps float64) machine {
+		m := timed(w, rate)
+		timed := m.change
+		m.change = func(r *result.Round) {
+			timed(r)
+			r.Probes = []result.Probe{{Kind: "cpu.read", Unit: "GB/s", Value: gbps, When: "before"}, {Kind: "cpu.read", Unit: "GB/s", Value: gbps, When: "after"}}
+		}
+		return m
+	}
+	from := newWorld(t, nil)
+	for _, c := range []string{"c1", "c2", "c3", "c4", "c5", "c6"} {
+		if r, _ := from.measure(SubmitRequest{Branch: "main", Commit: c}, reading(from, 10, 20)); r.Exit != 0 {
+			t.Fatalf("commit %s is %s", c, r.Verdict)
+		}
+	}
+	file := from.exported()
+	w := newWorld(t, nil)
+	r, _ := w.measure(SubmitRequest{Given: Given{Baseline: file}}, reading(w, 4, 9))
+	if r.Verdict != string(gate.Invalid) || r.Exit != gate.ExitMachine || !strings.Contains(w.headline(r.ID), "the median of its last 12 is 20") {
+		t.Errorf("on a disturbed machine: %s, exit %d: %s", r.Verdict, r.Exit, w.headline(r.ID))
+	}
+	if r, _ := newWorld(t, nil).measure(SubmitRequest{Given: Given{Baseline: file}}, reading(w, 4, 20)); r.Verdict != string(gate.Fail) {
+		t.Errorf("a slower subject on a machine that is itself: %s", r.Verdict)
+	}
+}
+
 func TestGivenThatIsRefused(t *testing.T) {
 	from := newWorld(t, nil)
 	from.baseRuns([]string{"c1"}, 10)

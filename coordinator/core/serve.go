@@ -12,6 +12,7 @@ import (
 	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/coordinator/place"
 	"github.com/paceline/paceline/internal/wire"
+	"github.com/paceline/paceline/judge/baseline"
 )
 
 // handler answers one kind of request from an agent; the reply becomes JSON.
@@ -147,6 +148,10 @@ func (c *Core) rounds(ctx context.Context, b wire.BatchRequest) ([]result.Round,
 	if len(records) != b.Records {
 		return nil, fmt.Errorf("a batch of %d records holds %d: %w", b.Records, len(records), ErrRequest)
 	}
+	file, err := c.fileOf(ctx, b.Attempt)
+	if err != nil {
+		return nil, err
+	}
 	rounds := make([]result.Round, len(records))
 	for i, rec := range records {
 		r := &rounds[i]
@@ -159,7 +164,7 @@ func (c *Core) rounds(ctx context.Context, b wire.BatchRequest) ([]result.Round,
 		if r.ID == "" {
 			r.ID = roundID(b.Attempt, r.Index)
 		}
-		if err := c.probe(ctx, r); err != nil {
+		if err := c.probe(ctx, r, file); err != nil {
 			return nil, err
 		}
 	}
@@ -170,12 +175,16 @@ func (c *Core) rounds(ctx context.Context, b wire.BatchRequest) ([]result.Round,
 const probeHistory = 100
 
 // probe marks a round whose machine was not itself: invalid, or a warning while the
-// history is short.
-func (c *Core) probe(ctx context.Context, r *result.Round) error {
+// history is short. Where the run is compared with a baseline file, the file's readings
+// of this machine stand before a short history.
+func (c *Core) probe(ctx context.Context, r *result.Round, file *baseline.File) error {
 	for _, p := range r.Probes {
 		history, err := c.cfg.Ledger.Rounds().Probes(ctx, r.Environment.MachineID, p.Device, p.Kind, probeHistory)
 		if err != nil {
 			return fmt.Errorf("judge the machine probe of round %d: %w", r.Index, err)
+		}
+		if file != nil && len(history) < probe.JudgeHistory {
+			history = append(file.Probes(r.Environment.MachineID, p.Device, p.Kind), history...)
 		}
 		reason, off := probe.Judge(p, history)
 		if !off {

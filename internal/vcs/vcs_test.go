@@ -194,18 +194,19 @@ func TestFromCI(t *testing.T) {
 		env  string
 		want CI
 	}{
-		"GitHub push": {"GITHUB_ACTIONS=true GITHUB_REF_NAME=feature/x GITHUB_REF_TYPE=branch", CI{"GitHub Actions", "feature/x", ""}},
+		"GitHub push": {"GITHUB_ACTIONS=true GITHUB_REF_NAME=feature/x GITHUB_REF_TYPE=branch", CI{"GitHub Actions", "feature/x", "", false}},
 		"GitHub pull request": {
 			"GITHUB_ACTIONS=true GITHUB_REF_NAME=7/merge GITHUB_REF_TYPE=branch GITHUB_HEAD_REF=feature/x GITHUB_BASE_REF=main",
-			CI{"GitHub Actions", "feature/x", "main"},
+			CI{"GitHub Actions", "feature/x", "main", true},
 		},
-		"GitHub tag":           {"GITHUB_ACTIONS=true GITHUB_REF_NAME=v1 GITHUB_REF_TYPE=tag", CI{"GitHub Actions", "", ""}},
-		"GitLab branch":        {"GITLAB_CI=true CI_COMMIT_BRANCH=x CI_DEFAULT_BRANCH=main", CI{"GitLab CI", "x", "main"}},
-		"GitLab merge request": {"GITLAB_CI=true CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=x CI_MERGE_REQUEST_TARGET_BRANCH_NAME=next CI_DEFAULT_BRANCH=main", CI{"GitLab CI", "x", "next"}},
-		"Buildkite":            {"BUILDKITE=true BUILDKITE_BRANCH=x BUILDKITE_PIPELINE_DEFAULT_BRANCH=main", CI{"Buildkite", "x", "main"}},
-		"CircleCI":             {"CIRCLECI=true CIRCLE_BRANCH=x", CI{"CircleCI", "x", ""}},
-		"Jenkins":              {"JENKINS_URL=http://j BRANCH_NAME=PR-1 CHANGE_BRANCH=x CHANGE_TARGET=main", CI{"Jenkins", "x", "main"}},
-		"another":              {"CI=true", CI{"CI", "", ""}},
+		"GitHub tag":           {"GITHUB_ACTIONS=true GITHUB_REF_NAME=v1 GITHUB_REF_TYPE=tag", CI{"GitHub Actions", "", "", false}},
+		"GitLab branch":        {"GITLAB_CI=true CI_COMMIT_BRANCH=x CI_DEFAULT_BRANCH=main", CI{"GitLab CI", "x", "main", false}},
+		"GitLab merge request": {"GITLAB_CI=true CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=x CI_MERGE_REQUEST_TARGET_BRANCH_NAME=next CI_DEFAULT_BRANCH=main", CI{"GitLab CI", "x", "next", true}},
+		"Buildkite":            {"BUILDKITE=true BUILDKITE_BRANCH=x BUILDKITE_PIPELINE_DEFAULT_BRANCH=main", CI{"Buildkite", "x", "main", false}},
+		"Buildkite pull":       {"BUILDKITE=true BUILDKITE_BRANCH=main BUILDKITE_PULL_REQUEST=7 BUILDKITE_PULL_REQUEST_BASE_BRANCH=main BUILDKITE_PIPELINE_DEFAULT_BRANCH=main", CI{"Buildkite", "main", "main", true}},
+		"CircleCI":             {"CIRCLECI=true CIRCLE_BRANCH=x", CI{"CircleCI", "x", "", false}},
+		"Jenkins":              {"JENKINS_URL=http://j BRANCH_NAME=PR-1 CHANGE_BRANCH=x CHANGE_TARGET=main", CI{"Jenkins", "x", "main", true}},
+		"another":              {"CI=true", CI{"CI", "", "", false}},
 	} {
 		env := map[string]string{}
 		for _, kv := range strings.Fields(c.env) {

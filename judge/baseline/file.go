@@ -258,3 +258,23 @@ func (f *File) Each(do func(key result.Key, r Record)) {
 		}
 	}
 }
+
+// Probes are the machine probe's readings in the file's valid rounds on a machine,
+// oldest first: a machine whose own history is short is told by them whether it is
+// its usual self. device is a GPU's UUID, or empty for the CPU.
+func (f *File) Probes(machine, device, kind string) []float64 {
+	var out []float64
+	for _, r := range f.Runs {
+		for _, x := range r.Document.Rounds {
+			if !x.Valid || x.Environment.MachineID != machine {
+				continue
+			}
+			for _, p := range x.Probes {
+				if p.Device == device && p.Kind == kind {
+					out = append(out, p.Value)
+				}
+			}
+		}
+	}
+	return out
+}
