@@ -70,8 +70,8 @@ test-real: tokenizers assets ## what needs real servers: influxd and Chromium
 	go test -json -tags native,real $(LAZY) -run 'Real' ./coordinator/... ./dashboard/... ./cmd/... | $(SUM) -max-skips 0
 
 .PHONY: test-ci-example
-test-ci-example: build ## the example repository through all its commits, as CI does, without and with a coordinator (minutes)
-	@go run ./examples/ci/drive -paceline bin/paceline
+test-ci-example: tokenizers assets ## the example repository through all its commits, as CI does, without and with a coordinator (minutes)
+	@SHARD=2 COUNTS=$(COUNTS) build/deep.sh
 
 .PHONY: race
 race: tokenizers ## the concurrent packages under the race detector
@@ -88,7 +88,7 @@ bench: tokenizers ## Go benchmarks; they print, nothing asserts
 
 .PHONY: deep
 deep: tokenizers ## one shard of the long checks, chosen by commit (SHARD=n picks one)
-	@build/deep.sh
+	@COUNTS=$(COUNTS) build/deep.sh
 
 ## Else
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"io"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -66,5 +68,26 @@ func TestNothingRunIsAFailure(t *testing.T) {
 	}
 	if code := (counts{Passed: 1}).report(&out, 0); code != 0 {
 		t.Errorf("all well: exit code %d", code)
+	}
+}
+
+func TestNoted(t *testing.T) {
+	for text, want := range map[string]counts{
+		"pass examples/ci drive":                 {Passed: 1, noted: true},
+		"fail examples/ci drive":                 {Failed: 1, noted: true},
+		"skip examples/ci drive: a busy machine": {Skipped: []string{"examples/ci drive: a busy machine"}, noted: true},
+	} {
+		got, err := noted(text)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+		if code := got.report(io.Discard, -1); code != got.Failed {
+			t.Errorf("%q: exit code %d", text, code)
+		}
+	}
+	for _, text := range []string{"", "pass", "pass ", "skip without a reason", "lost x"} {
+		if _, err := noted(text); err == nil {
+			t.Errorf("%q was taken", text)
+		}
 	}
 }

@@ -110,9 +110,14 @@ func (d *drive) commits(ctx context.Context, hs []change, m mode) error {
 				break
 			}
 			proof := evidence(got.Log)
-			if got.Code != exitMachine && got.Code != exitInconclusive || len(proof) == 0 || d.repeats > patience {
-				d.wrong = append(d.wrong, fmt.Sprintf("%s, %s %s: exit %d, want %d", m.name, r.commit, c.subject, got.Code, c.want))
+			ended := fmt.Sprintf("%s, %s %s: exit %d, want %d", m.name, r.commit, c.subject, got.Code, c.want)
+			if got.Code != exitMachine && got.Code != exitInconclusive || len(proof) == 0 {
+				d.wrong = append(d.wrong, ended)
 				fmt.Println(indent(got.Log))
+				break
+			}
+			if d.repeats > patience {
+				d.undecided = append(d.undecided, ended+": "+proof[0])
 				break
 			}
 			fmt.Printf("%-11s  %s  exit %d, repeated: %s\n", m.name, r.commit, got.Code, proof[0])

@@ -58,7 +58,10 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "drive:", err)
 		stop()
-		os.Exit(1) //nolint:gocritic // stop was called
+		if errors.Is(err, errUnquiet) {
+			os.Exit(exitMachine) //nolint:gocritic // stop was called
+		}
+		os.Exit(exitFail)
 	}
 }
 
@@ -87,7 +90,8 @@ type drive struct {
 	runs       int           // jobs so far: GITHUB_RUN_ID
 	repeats    time.Duration // of jobs that were repeated, with the pauses
 	rows       []row
-	wrong      []string
+	wrong      []string      // jobs that ended otherwise than they should
+	undecided  []string      // jobs that this machine gave no chance to, with the evidence
 }
 
 // row is a job in the transcript.
@@ -151,8 +155,15 @@ func (d *drive) all(ctx context.Context) error {
 	if len(d.wrong) > 0 {
 		return fmt.Errorf("%d jobs ended otherwise than they should:\n  %s", len(d.wrong), strings.Join(d.wrong, "\n  "))
 	}
+	if len(d.undecided) > 0 {
+		return fmt.Errorf("%d jobs %w:\n  %s", len(d.undecided), errUnquiet, strings.Join(d.undecided, "\n  "))
+	}
 	return nil
 }
+
+// errUnquiet: nothing is wrong, and not everything could be shown: whatever was
+// repeated, the machine was not quiet.
+var errUnquiet = errors.New("could not be decided on this machine")
 
 func (d *drive) transcript() {
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
