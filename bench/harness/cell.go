@@ -243,11 +243,15 @@ func summarise(out *result.CellResult, asked int) {
 	samples := map[metric.ID][]float64{}
 	good := 0
 	var codes []string
+	example := ""
 	for _, t := range out.Trials {
 		if !t.Valid {
 			for _, r := range t.Reasons {
 				if !r.Warn && !slices.Contains(codes, r.Code) {
 					codes = append(codes, r.Code)
+					if example == "" {
+						example = r.Detail
+					}
 				}
 			}
 			continue
@@ -268,7 +272,7 @@ func summarise(out *result.CellResult, asked int) {
 	if good < max(asked, len(out.Trials)) {
 		detail := fmt.Sprintf("%d of %d trials are valid", good, max(asked, len(out.Trials)))
 		if len(codes) > 0 {
-			detail += "; the others: " + strings.Join(codes, ", ")
+			detail += "; the others: " + strings.Join(codes, ", ") + " (" + example + ")"
 		}
 		out.Reasons = append(out.Reasons, result.Reason{Code: "trials", Warn: out.Valid, Detail: detail})
 	}

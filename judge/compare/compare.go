@@ -185,7 +185,11 @@ func (m *Comparison) Verdicts() (vs []gate.Verdict, names []string) {
 	unmet := m.Unmet
 	if unmet == nil {
 		unmet = func(_ int, n gate.Need) string {
-			return fmt.Sprintf("%d more rounds were asked for and not run, because the run was decided without them: %s", n.Rounds, n.Why)
+			asked := "1 more round was"
+			if n.Rounds != 1 {
+				asked = fmt.Sprintf("%d more rounds were", n.Rounds)
+			}
+			return fmt.Sprintf("%s asked for and not run, because the run was decided without: %s", asked, n.Why)
 		}
 	}
 	for _, k := range m.Checks {

@@ -75,14 +75,20 @@ func (in *Input) measured(cell Cell, id metric.ID) []measurement {
 // StartBound says whether the subject can't be restarted: a running server.
 func StartBound(s result.Subject) bool { return strings.HasPrefix(s.Build, "url:") }
 
-// whyInvalid is the first reason that invalidates a round or a cell of it.
+// whyInvalid is the first reason that invalidates a round or a cell of it; without a
+// cell also that of the first cell which isn't valid.
 func whyInvalid(x *result.Round, c *result.CellResult, otherwise string) string {
 	reasons := x.Reasons
-	if c != nil {
+	of := func(c *result.CellResult) {
 		reasons = slices.Concat(reasons, c.Reasons)
 		for _, t := range c.Trials {
 			reasons = slices.Concat(reasons, t.Reasons)
 		}
+	}
+	if c != nil {
+		of(c)
+	} else if i := slices.IndexFunc(x.Cells, func(c result.CellResult) bool { return !c.Valid }); i >= 0 {
+		of(&x.Cells[i])
 	}
 	for _, r := range reasons {
 		if !r.Warn {

@@ -13,6 +13,7 @@ type marks struct {
 	mu      sync.Mutex // guards what follows
 	written time.Time
 	first   time.Time
+	kept    bool // the connection served another request before
 }
 
 func (m *marks) trace() *httptrace.ClientTrace {
@@ -23,6 +24,11 @@ func (m *marks) trace() *httptrace.ClientTrace {
 		*at = now
 	}
 	return &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.kept = i.Reused
+		},
 		WroteRequest:         func(httptrace.WroteRequestInfo) { mark(&m.written) },
 		GotFirstResponseByte: func() { mark(&m.first) },
 	}
@@ -32,6 +38,13 @@ func (m *marks) read() (written, first time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.written, m.first
+}
+
+// unanswered says that a kept connection gave not a byte of answer.
+func (m *marks) unanswered() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kept && m.first.IsZero()
 }
 
 // watchdog reads with a limit on how long each read may take.

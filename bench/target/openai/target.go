@@ -21,6 +21,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/paceline/paceline/bench/target"
@@ -57,7 +58,9 @@ type Target struct {
 	base    string
 	dialect Dialect
 	client  *http.Client
+	fresh   *http.Client // a connection for each request, of servers that don't keep them
 	closed  atomic.Bool
+	again   atomic.Int64 // requests sent again on a new connection
 
 	mu    sync.Mutex // guards what follows
 	notes []string
@@ -94,16 +97,22 @@ func Open(ctx context.Context, o Options) (*Target, error) {
 	}
 	t := &Target{
 		o: o, base: strings.TrimSuffix(strings.TrimSuffix(o.URL, "/"), "/v1"),
-		client: &http.Client{
-			Transport: transport(o),
-			// A redirect would be measured with every request.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		client: client(o, true), fresh: client(o, false),
 	}
 	if err := t.recognise(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the server at %s: %w", t.base, err), t.Close())
 	}
 	return t, nil
+}
+
+func client(o Options, keep bool) *http.Client {
+	t := transport(o)
+	t.DisableKeepAlives = !keep
+	return &http.Client{
+		Transport: t,
+		// A redirect would be measured with every request.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // transport keeps every connection, goes through no proxy and compresses nothing:
@@ -137,6 +146,14 @@ func (t *Target) Do(ctx context.Context, r target.Request, sink func(target.Even
 	t.note(unsupported)
 	x := &exchange{target: t, path: path, stream: r.Stream, answer: newAnswer(r, sink)}
 	x.err = x.run(ctx, sent)
+	if ctx.Err() == nil && hungUp(x.err) && x.marks.unanswered() {
+		// A server may close a kept connection whenever it likes, also while the request is
+		// on its way. net/http sends only requests again that change nothing, by its rules.
+		t.again.Add(1)
+		t.client.CloseIdleConnections() // the others may be dead too
+		x = &exchange{target: t, path: path, stream: r.Stream, answer: x.answer}
+		x.err = x.run(ctx, sent)
+	}
 	reply := x.answer.reply
 	reply.Text = x.answer.text.String()
 	reply.Written, reply.FirstByte = x.marks.read()
@@ -147,6 +164,25 @@ func (t *Target) Do(ctx context.Context, r target.Request, sink func(target.Even
 		return reply, ctx.Err()
 	}
 	return reply, x.err
+}
+
+// hungUp says that the other side closed the connection. net/http has no name for the
+// error of a connection that it found closed when it was to be used again.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		err != nil && strings.HasSuffix(err.Error(), "http: server closed idle connection")
+}
+
+// hangsUp is how many kept connections a server may close under a request before it
+// is taken for one that keeps none, whatever it announces.
+const hangsUp = 3
+
+// sender is the client for the next request.
+func (t *Target) sender() *http.Client {
+	if t.again.Load() >= hangsUp {
+		return t.fresh
+	}
+	return t.client
 }
 
 // exchange is one request under way.
@@ -168,7 +204,7 @@ func (x *exchange) run(outer context.Context, sent []byte) error {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	x.target.authorise(req)
-	resp, err := x.target.client.Do(req)
+	resp, err := x.target.sender().Do(req)
 	if err != nil {
 		return fmt.Errorf("POST %s: %w", x.path, plain(err))
 	}
@@ -299,15 +335,22 @@ func (t *Target) note(unsupported []string) {
 	}
 }
 
-// Notes says what was asked for and not sent.
+// Notes says what was asked for and not sent, and what had to be sent twice.
 func (t *Target) Notes() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.notes) == 0 {
-		return nil
+	var out []string
+	if len(t.notes) > 0 {
+		out = append(out, fmt.Sprintf("not sent to the server: %s, which dialect %s doesn't have: outputs may be shorter than asked for",
+			strings.Join(t.notes, ", "), t.dialect.Name))
 	}
-	return []string{fmt.Sprintf("not sent to the server: %s, which dialect %s doesn't have: outputs may be shorter than asked for",
-		strings.Join(t.notes, ", "), t.dialect.Name)}
+	switch n := t.again.Load(); {
+	case n >= hangsUp:
+		out = append(out, "the server closes connections that it says it keeps: each request has one of its own, and making it is part of its times")
+	case n > 0:
+		out = append(out, fmt.Sprintf("the server closed %d kept connections under a request, which was sent again on a new one", n))
+	}
+	return out
 }
 
 // Usage knows nothing of a server that somebody else started.
@@ -317,6 +360,7 @@ func (*Target) Usage(context.Context) (target.Usage, error) { return target.Usag
 func (t *Target) Close() error {
 	t.closed.Store(true)
 	t.client.CloseIdleConnections()
+	t.fresh.CloseIdleConnections()
 	return nil
 }
 
