@@ -90,8 +90,8 @@ type drive struct {
 	runs       int           // jobs so far: GITHUB_RUN_ID
 	repeats    time.Duration // of jobs that were repeated, with the pauses
 	rows       []row
-	wrong      []string      // jobs that ended otherwise than they should
-	undecided  []string      // jobs that this machine gave no chance to, with the evidence
+	wrong      []string // jobs that ended otherwise than they should
+	undecided  []string // jobs that this machine gave no chance to, with the evidence
 }
 
 // row is a job in the transcript.
