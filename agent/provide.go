@@ -2,18 +2,15 @@ package agent
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"strings"
 	"syscall"
 
 	"github.com/paceline/paceline/agent/build"
 	"github.com/paceline/paceline/bench/result"
+	"github.com/paceline/paceline/internal/proc"
 	"github.com/paceline/paceline/internal/wire"
 )
 
@@ -50,7 +47,7 @@ func (a *Agent) provide(ctx context.Context, o wire.Order, log func(string)) (pr
 			return out, classOfBuild(err)
 		}
 		file, out.revision = built.Path, built.Commit
-		if out.hash, err = fileHash(file); err != nil {
+		if out.hash, err = proc.Digest(file); err != nil {
 			return out, &wire.Error{Class: wire.ClassMachine, Message: err.Error()}
 		}
 	}
@@ -107,7 +104,7 @@ const ModelServed = "served"
 
 // verify compares a file with the digest under which it is known.
 func verify(path, want string) error {
-	got, err := fileHash(path)
+	got, err := proc.Digest(path)
 	if err != nil {
 		return notHere("build sha256:%.12s…: %v", want, err)
 	}
@@ -115,19 +112,6 @@ func verify(path, want string) error {
 		return notHere("the file %s is not the build that the run asks for: it has sha256:%s, and the run wants sha256:%s: correct the machine's configuration", path, got, want)
 	}
 	return nil
-}
-
-func fileHash(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("read the build: %w", err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("read the build: %w", err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // classOfBuild says who has to act when a revision couldn't be built.

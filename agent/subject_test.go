@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/paceline/paceline/bench/result"
+	"github.com/paceline/paceline/internal/proc"
 	"github.com/paceline/paceline/internal/wire"
 )
 
@@ -93,7 +94,7 @@ func TestFilesAreVerified(t *testing.T) {
 	if err := os.WriteFile(path, []byte("#!/bin/sh\ntouch \"$0.started\"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	real, err := fileHash(path)
+	real, err := proc.Digest(path)
 	if err != nil {
 		t.Fatal(err)
 	}

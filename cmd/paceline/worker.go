@@ -3,17 +3,14 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/paceline/paceline/bench/probe"
 	"github.com/paceline/paceline/bench/probe/host"
 	"github.com/paceline/paceline/bench/probe/nvml"
+	"github.com/paceline/paceline/internal/proc"
 	"github.com/paceline/paceline/internal/wire"
 	"github.com/paceline/paceline/worker"
 )
@@ -23,7 +20,7 @@ func workerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "worker", Short: "run one round for an agent (framed JSON on standard input and output)", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			hash, err := ownHash()
+			hash, err := proc.OwnDigest()
 			if err != nil {
 				return fail(exitMachine, "worker: %w", err)
 			}
@@ -60,25 +57,4 @@ func probeCommand() *cobra.Command {
 			return nil
 		},
 	}
-}
-
-// ownHash is the SHA-256 of this program's file.
-func ownHash() (string, error) {
-	// Opened through /proc where there is one: the file may have been replaced since.
-	f, err := os.Open("/proc/self/exe")
-	if err != nil {
-		path, perr := os.Executable()
-		if perr != nil {
-			return "", fmt.Errorf("find this program's file: %w", perr)
-		}
-		if f, err = os.Open(path); err != nil {
-			return "", fmt.Errorf("read this program's file: %w", err)
-		}
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("read this program's file: %w", err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

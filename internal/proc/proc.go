@@ -2,7 +2,8 @@
 // a process group of its own, dies with its parent, and is killed with all that it
 // started.
 //
-// What is said over its pipes is internal/wire's.
+// It also tells programs apart by the digests of their files. What is said over a
+// child's pipes is internal/wire's.
 package proc
 
 import (

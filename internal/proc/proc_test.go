@@ -97,3 +97,21 @@ func alive(pid int) bool {
 	_, rest, _ := strings.Cut(string(b), ") ")
 	return !strings.HasPrefix(rest, "Z")
 }
+
+func TestDigest(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := Digest(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := OwnDigest()
+	if err != nil || own != file || len(own) != 64 {
+		t.Errorf("own digest %s, %v; the file's is %s", own, err, file)
+	}
+	if _, err := Digest(filepath.Join(t.TempDir(), "nothing")); err == nil {
+		t.Error("a digest of nothing")
+	}
+}

@@ -2,17 +2,14 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
-	"os"
 	"runtime/debug"
 
 	"github.com/paceline/paceline/bench/probe/host"
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/bench/target"
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/internal/proc"
 )
 
 // Identity reads this program's file and the model's: seconds for a large model, so
@@ -22,7 +19,7 @@ func (t *Target) Identity(context.Context) (result.Identity, error) {
 	if err != nil {
 		return result.Identity{}, fmt.Errorf("identify the engine: %w", err)
 	}
-	binary, err := ownHash()
+	binary, err := proc.OwnDigest()
 	if err != nil {
 		return result.Identity{}, fmt.Errorf("identify the engine: %w", err)
 	}
@@ -49,24 +46,6 @@ func (t *Target) Identity(context.Context) (result.Identity, error) {
 		}
 	}
 	return id, nil
-}
-
-// ownHash is the SHA-256 of this program's file.
-func ownHash() (string, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("find this program's file: %w", err)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("read this program's file: %w", err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("read this program's file: %w", err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Usage is the engine's allocator and this process's memory.

@@ -8,13 +8,10 @@ package server
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -65,7 +62,7 @@ func Start(ctx context.Context, o Options) (*Target, error) {
 		return nil, fmt.Errorf("start the server: %w: is the program installed, and its path right?", err)
 	}
 	t := &Target{out: &output{log: o.Log, over: make(chan struct{})}}
-	if t.hash, err = fileHash(path); err != nil {
+	if t.hash, err = proc.Digest(path); err != nil {
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
 	t.started = time.Now()
@@ -179,20 +176,6 @@ func (t *Target) Close() error {
 	t.unwatch()
 	t.child.Terminate(grace)
 	return err
-}
-
-// fileHash is the SHA-256 of a file, in hexadecimal.
-func fileHash(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("read the program: %w", err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("read the program: %w", err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Limits of what is kept of a server's output.

@@ -18,6 +18,7 @@ import (
 	"github.com/paceline/paceline/bench/target"
 	"github.com/paceline/paceline/bench/target/openai"
 	"github.com/paceline/paceline/bench/target/targettest"
+	"github.com/paceline/paceline/internal/proc"
 )
 
 // TestMain lets this test binary be the server that is started.
@@ -109,7 +110,7 @@ func TestIdentityAndMemoryAreThoseOfTheProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := fileHash(self)
+	want, err := proc.Digest(self)
 	if err != nil {
 		t.Fatal(err)
 	}
