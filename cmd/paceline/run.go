@@ -135,7 +135,7 @@ func runCommand() *cobra.Command {
 	var ab bool
 	cmd := &cobra.Command{
 		Use:   "run SUITE [--ab BASE HEAD]",
-		Short: "measure a suite on this machine and judge it",
+		Short: "measure a suite and judge it",
 		Long: `Measures SUITE (a shipped suite's name or a file) on this machine, stores the result in
 the data folder, compares it with the baseline there and ends with the verdict's exit
 code.
@@ -156,8 +156,8 @@ outlives a restart of the coordinator.
 ` + exitCodesHelp,
 		Example: `  paceline run ci
   paceline run throughput --model ~/models/Qwen2.5-0.5B-Instruct --report out.html
-  paceline run ci --git --base-ref main        commit, branch and merge base from the repository here
-  paceline run ci --baseline main.json         compare with an exported level, no data folder needed
+  paceline run ci --git --base-ref main      # commit, branch and merge base from the repository here
+  paceline run ci --baseline main.json       # compare with an exported level; no data folder is needed
   paceline run ci --build ./old/paceline
   paceline run throughput --launch 'llama-server -m model.gguf --port {port}'
   paceline run ttft --launch 'vllm serve {model} --port {port}' --model ~/models/Qwen2.5-0.5B-Instruct
