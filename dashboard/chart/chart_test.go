@@ -49,6 +49,26 @@ func TestTrendOption(t *testing.T) {
 	}
 }
 
+// TestFaultsApart: a planted defect is shown as what it is and bends no line.
+func TestFaultsApart(t *testing.T) {
+	tr := Trend{Points: []Point{
+		{Label: "a", Value: 100, Valid: true},
+		{Label: "b", Value: 70, Valid: true, Fault: true},
+		{Label: "c", Value: 60, Fault: true},
+		{Label: "d", Value: 100, Valid: true, Current: true},
+	}}
+	if line := tr.median(); line[1] != nil || line[2] != nil || line[3].([]float64)[1] != 100 {
+		t.Errorf("the line is %v", line)
+	}
+	var symbols []string
+	for _, d := range tr.rounds() {
+		symbols = append(symbols, d.Symbol)
+	}
+	if got := strings.Join(symbols, ","); got != ",triangle,triangle,diamond" {
+		t.Errorf("symbols %q", got)
+	}
+}
+
 func TestSpark(t *testing.T) {
 	if p, _, _ := Spark([]float64{1}); p != "" {
 		t.Errorf("one value gives %q", p)

@@ -33,6 +33,7 @@ type Point struct {
 	Value   float64   // finite
 	Trials  []float64 // shown faint
 	Valid   bool      // false: hollow, not part of the line
+	Fault   bool      // measured with a planted defect: a triangle, not part of the line
 	Href    string    // where a click leads
 	Tip     string    // lines shown on hover, joined by line breaks
 	Zone    string    // machine and driver; a change starts a new zone
@@ -116,13 +117,13 @@ func (t Trend) Option() ([]byte, error) {
 	return b, nil
 }
 
-// median is the line: the running median of the last three valid rounds, so that one
-// odd round doesn't bend it and a step shows after two.
+// median is the line: the running median of the last three valid rounds without
+// planted defects, so that one odd round doesn't bend it and a step shows after two.
 func (t Trend) median() []any {
 	out := make([]any, len(t.Points))
 	var last []float64
 	for i, p := range t.Points {
-		if !p.Valid || bad(p.Value) {
+		if !p.Valid || p.Fault || bad(p.Value) {
 			out[i] = nil
 			continue
 		}
@@ -157,7 +158,13 @@ func (t Trend) rounds() []datum {
 		switch {
 		case !p.Valid: // hollow
 			d.ItemStyle = opts.ItemStyle{Color: "transparent", BorderColor: colourFaint, BorderWidth: 1.5}
-		case p.Current:
+		case p.Fault:
+			d.ItemStyle = opts.ItemStyle{Color: colourNote}
+		}
+		switch {
+		case p.Fault:
+			d.Symbol = "triangle"
+		case p.Valid && p.Current:
 			d.Symbol, d.Size = "diamond", 15
 		}
 		out = append(out, d)

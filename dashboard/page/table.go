@@ -119,7 +119,7 @@ func (s *site) rowOf(sum series.Summary, meta ledger.Series, j *judged, branch s
 	r.figures(points, last, id)
 	var values []float64
 	for _, p := range points {
-		if p.Valid {
+		if p.Valid && (!p.Faults || p.Round == last.Round) { // the last one stands beside it, with its badge
 			values = append(values, p.Value)
 		}
 	}

@@ -42,6 +42,7 @@ type trend struct {
 	Keep                   []filter // choices that the form doesn't show
 	Bands                  []string // references in words
 	Rows                   []point
+	Faults                 bool // some were measured with a planted defect
 	CSV                    string
 	Prev, Next             string // addresses of the neighbouring series
 }
@@ -271,6 +272,10 @@ func (s *site) rounds(ctx context.Context, c *chart.Trend, t *trend, meta ledger
 	for i, p := range points {
 		d := chart.Point{
 			Label: p.At.Format("01-02 15:04"), Value: p.Value, Valid: p.Valid, Href: "/runs/" + p.Run, Zone: view.Short(p.Machine), Current: p.Run == current,
+			Fault: p.Faults,
+		}
+		if p.Faults {
+			t.Faults = true
 		}
 		if p.Commit != "" {
 			d.Label = view.Short(p.Commit)
