@@ -58,7 +58,7 @@ func (c *Checkpoint) openWeights(d folder) error {
 
 // noWeights explains a folder without safetensors.
 func (c *Checkpoint) noWeights(d folder) error {
-	entries, err := fs.ReadDir(d.root.FS(), ".")
+	entries, err := fs.ReadDir(d.root.FS(), d.at)
 	if err != nil {
 		return err
 	}
