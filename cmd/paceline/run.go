@@ -69,17 +69,19 @@ func (f *runFlags) request(ctx context.Context, suite string) (core.SubmitReques
 	if s, err := suites.Open(suite); err == nil && s.Model == "default" {
 		q.Subject.Model = shippedModel // by its own name, wherever it is shown
 	}
-	if isPulledName(f.model) {
+	switch {
+	case f.model == "":
+	case isPulledName(f.model): // by its name: its folder differs with each commit and each machine
 		if _, err := pulledModel(f.model); err != nil {
 			return q, fail(exitRequest, "--model: %w", err)
 		}
-		q.Subject.Model = f.model // its folder is another one with each commit, and on each machine
-	} else if f.model != "" {
+		q.Subject.Model = f.model
+	default:
 		dir, err := filepath.Abs(f.model)
 		if err != nil {
 			return q, fail(exitRequest, "model %s: %w", f.model, err)
 		}
-		if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+		if !isFolder(dir) {
 			return q, fail(exitRequest, "no model folder at %s: give a folder with config.json, tokenizer.json and *.safetensors", dir)
 		}
 		q.Subject.Model = dir

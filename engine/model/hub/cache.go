@@ -103,8 +103,8 @@ func (s *Snapshot) measure() error {
 	return nil
 }
 
-// List gives every whole model of a cache that a branch or tag points to, by name. A
-// cache that isn't there is empty.
+// List gives every whole model of a cache, by name: once for each branch or tag that
+// leads to it, or by its commit where none does. A cache that isn't there is empty.
 func List(cache string) ([]Snapshot, error) {
 	entries, err := os.ReadDir(cache)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -119,25 +119,42 @@ func List(cache string) ([]Snapshot, error) {
 		if !ok {
 			continue
 		}
-		refs := filepath.Join(cache, e.Name(), "refs")
-		err := filepath.WalkDir(refs, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			rel, err := filepath.Rel(refs, path)
-			if err != nil {
-				return err
-			}
-			n.Revision = filepath.ToSlash(rel)
-			if s, err := Find(cache, n); err == nil && goodRevision(n.Revision) {
+		names, err := revisions(filepath.Join(cache, e.Name()))
+		if err != nil {
+			return nil, diskFault(cache, err)
+		}
+		led := map[string]bool{}
+		for _, n.Revision = range names { // branches and tags come first
+			if s, err := Find(cache, n); err == nil && !led[n.Revision] {
+				led[s.Commit] = true
 				out = append(out, s)
 			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, diskFault(cache, err)
 		}
 	}
 	slices.SortFunc(out, func(a, b Snapshot) int { return cmp.Compare(a.Name.String(), b.Name.String()) })
 	return out, nil
+}
+
+// revisions are the names below refs of a model's folder, then its commits.
+func revisions(repo string) (names []string, err error) {
+	for _, folder := range []string{"refs", "snapshots"} {
+		top := filepath.Join(repo, folder)
+		err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || path == top {
+				return err
+			}
+			rel, err := filepath.Rel(top, path)
+			if name := filepath.ToSlash(rel); goodRevision(name) && d.IsDir() == (folder == "snapshots") {
+				names = append(names, name)
+			}
+			if d.IsDir() && folder == "snapshots" {
+				return fs.SkipDir
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return names, nil
 }

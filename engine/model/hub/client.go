@@ -41,9 +41,14 @@ func newClient(o Options) (*client, error) {
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, refuse("HF_TOKEN has characters that no token has: copy it again, without quotes and line breaks")
 	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.DisableCompression = true // lengths and ranges count the bytes of the file
-	t.ResponseHeaderTimeout = o.Stall
+	t := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   30 * time.Second,
+		ResponseHeaderTimeout: o.Stall,
+		ForceAttemptHTTP2:     true,
+		DisableCompression:    true, // lengths and ranges count the bytes of the file
+	}
 	return &client{
 		base: base, token: token != "", wait: o.Wait, stall: o.Stall,
 		http: &http.Client{Transport: bearer{t, base, token}, CheckRedirect: checkRedirect},
@@ -53,7 +58,7 @@ func newClient(o Options) (*client, error) {
 // bearer adds the token to requests to the hub itself. It is no header of the request,
 // so that no redirect can carry it to another host or port, or out of TLS.
 type bearer struct {
-	next  http.RoundTripper
+	next  *http.Transport
 	base  *url.URL
 	token string
 }
@@ -66,6 +71,9 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return b.next.RoundTrip(r)
 }
+
+// CloseIdleConnections is what http.Client's method of that name calls.
+func (b bearer) CloseIdleConnections() { b.next.CloseIdleConnections() }
 
 func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && strings.EqualFold(a.Host, b.Host) }
 
@@ -143,6 +151,7 @@ func (c *client) describe(ctx context.Context, n Name, commit, file string) (f r
 			if err != nil {
 				return broken("%s leads %s to an address that can't be used: %w", c.base, file, err)
 			}
+			r.Header.Set("Accept-Encoding", "identity") // the length is to be the file's
 			resp, err := direct.Do(r)
 			if err != nil {
 				return c.lost(err)

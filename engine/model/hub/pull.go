@@ -78,6 +78,7 @@ func Pull(ctx context.Context, n Name, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	defer c.http.CloseIdleConnections()
 	old, oldErr := Find(o.Cache, n)
 	if oldErr == nil && commitPattern.MatchString(n.Revision) {
 		return Result{Snapshot: old}, nil

@@ -161,6 +161,9 @@ func TestPull(t *testing.T) {
 	}
 	b.o.Progress = nil
 	b.must("org/robots@refs/pr/1")
+	if list, err := List(b.o.Cache); err != nil || len(list) != 2 || list[1].Name.String() != "org/robots@refs/pr/1" {
+		t.Errorf("list %+v, %v", list, err)
+	}
 	if s, err := Find(b.o.Cache, Name{"org", "robots", "refs/pr/1"}); err != nil || s.Commit != hubtest.Commit {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -312,6 +315,17 @@ func TestWrongDigest(t *testing.T) {
 			b.Fault(nil)
 			b.must("org/robots")
 		})
+	}
+}
+
+func TestPullOfACommit(t *testing.T) {
+	b := newBench(t, shipped(t))
+	b.must("org/robots@" + hubtest.Commit)
+	if list, err := List(b.o.Cache); err != nil || len(list) != 1 || list[0].Name.Revision != hubtest.Commit {
+		t.Errorf("list %+v, %v", list, err)
+	}
+	if _, err := Find(b.o.Cache, Name{"org", "robots", "main"}); !errors.Is(err, ErrAbsent) {
+		t.Errorf("main leads to a commit that was named: %v", err)
 	}
 }
 

@@ -124,7 +124,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		s.list(w)
 		return
 	}
-	name, ok := strings.CutPrefix(r.URL.Path, "/"+s.model+"/resolve/"+Commit+"/")
+	name, ok := strings.CutPrefix(strings.Replace(r.URL.Path, "/resolve/main/", "/resolve/"+Commit+"/", 1), "/"+s.model+"/resolve/"+Commit+"/")
 	if _, there := s.files[name]; !ok || !there {
 		w.Header().Set("X-Error-Code", "RepoNotFound")
 		http.Error(w, "Repository Not Found", http.StatusUnauthorized)
