@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/model/hub"
 )
 
@@ -71,6 +72,8 @@ func pullModel(ctx context.Context, cmd *cobra.Command, name string, o hub.Optio
 	switch {
 	case ctx.Err() != nil:
 		return fail(exitCancelled, "the pull of %s was cancelled; run it again and it goes on where it stopped", n)
+	case errors.Is(err, model.ErrUnsupported):
+		return fail(exitRequest, "%w; --any fetches them all the same, for another server", err)
 	case errors.Is(err, hub.ErrRequest):
 		return fail(exitRequest, "%w", err)
 	case err != nil:

@@ -123,6 +123,9 @@ func TestPulledModel(t *testing.T) {
 
 func TestPullExitCodes(t *testing.T) {
 	s, _ := testHub(t)
+	other := hubtest.Start(t, "acme/other", map[string][]byte{
+		"config.json": []byte(`{"architectures": ["MambaForCausalLM"], "model_type": "mamba"}`), "model.safetensors": []byte("weights"),
+	})
 	for _, c := range []struct {
 		name string
 		env  map[string]string
@@ -135,6 +138,7 @@ func TestPullExitCodes(t *testing.T) {
 		{name: "acme/nothing", code: exitRequest, says: []string{"HF_TOKEN"}},
 		{name: "acme/robots@v9", code: exitRequest, says: []string{`no revision "v9"`}},
 		{name: "acme/robots", env: map[string]string{"HF_ENDPOINT": "http://127.0.0.1:1"}, code: exitMachine, says: []string{"can't be reached", "HTTPS_PROXY"}},
+		{name: "acme/other", env: map[string]string{"HF_ENDPOINT": other.URL}, code: exitRequest, says: []string{"MambaForCausalLM", "--any"}},
 		{name: "acme/robots", env: map[string]string{"HF_HUB_CACHE": "/dev/null/cache"}, code: exitMachine, says: []string{"/dev/null/cache"}},
 	} {
 		for k, v := range c.env {

@@ -197,6 +197,8 @@ func (d *download) attempt(ctx context.Context) error {
 		if err != nil {
 			return broken("%s sends another part of %s than asked for: %w", c.base, d.file.name, err)
 		}
+	case resp.StatusCode >= 400 && !sameOrigin(resp.Request.URL, c.base): // such as a signed address that has expired
+		return passing("%s, where %s keeps %s, answered %s: run this again and it goes on where it stopped", resp.Request.URL.Host, c.base, d.file.name, statusName(resp.StatusCode))
 	default:
 		if err := statusFault(resp.StatusCode, resp.Header, c.asked(d.name, d.file.name), time.Now()); err != nil {
 			return err
@@ -263,7 +265,7 @@ func (p *pull) lock(ctx context.Context, f remote) (unlock func(), err error) {
 		}
 		if !told {
 			told = true
-			p.progress(Progress{File: f.name, Waiting: true, Done: p.done, Total: p.total})
+			p.Progress(Progress{File: f.name, Waiting: true, Done: p.done, Total: p.total})
 		}
 		if err := sleep(ctx, 100*time.Millisecond); err != nil {
 			_ = l.Close()
