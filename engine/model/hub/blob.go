@@ -47,23 +47,23 @@ func (p *pull) blob(ctx context.Context, f remote) error {
 	part := path.Join("blobs", f.etag+".incomplete")
 	file, err := p.repo.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
-		return diskFault(p.cache, err)
+		return diskFault(p.Cache, err)
 	}
 	err = p.fill(ctx, f, file)
 	if err == nil {
 		err = file.Sync()
 		if err != nil {
-			err = diskFault(p.cache, err)
+			err = diskFault(p.Cache, err)
 		}
 	}
 	if cerr := file.Close(); err == nil && cerr != nil {
-		err = diskFault(p.cache, cerr)
+		err = diskFault(p.Cache, cerr)
 	}
 	if err != nil {
 		return err
 	}
 	if err := p.repo.Rename(part, path.Join("blobs", f.etag)); err != nil {
-		return diskFault(p.cache, err)
+		return diskFault(p.Cache, err)
 	}
 	return nil
 }
@@ -76,13 +76,13 @@ func (p *pull) proven(f remote) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, diskFault(p.cache, err)
+		return false, diskFault(p.Cache, err)
 	}
 	defer file.Close()
 	h := f.digest()
 	n, err := io.Copy(h, file)
 	if err != nil {
-		return false, diskFault(p.cache, err)
+		return false, diskFault(p.Cache, err)
 	}
 	return n == f.size && hex.EncodeToString(h.Sum(nil)) == f.etag, nil
 }
@@ -92,7 +92,7 @@ func (p *pull) proven(f remote) (bool, error) {
 func (p *pull) fill(ctx context.Context, f remote, file *os.File) error {
 	d := &download{pull: p, file: f, to: file}
 	if err := d.resume(); err != nil {
-		return diskFault(p.cache, err)
+		return diskFault(p.Cache, err)
 	}
 	for {
 		began := d.have
@@ -122,7 +122,7 @@ func (p *pull) fill(ctx context.Context, f remote, file *os.File) error {
 			return nil
 		}
 		if err := d.restart(); err != nil {
-			return diskFault(p.cache, err)
+			return diskFault(p.Cache, err)
 		}
 		if began == 0 {
 			return broken("%s from %s is damaged: its digest is %s, the hub says %s; nothing of it was kept: run this again, and if it stays so, the hub or a proxy on the way changes the file", f.name, p.client.base, got, f.etag)
@@ -186,7 +186,7 @@ func (d *download) attempt(ctx context.Context) error {
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && d.have > 0:
 		err := passing("%s won't go on with %s at %d bytes", c.base, d.file.name, d.have)
 		if derr := d.restart(); derr != nil {
-			return diskFault(d.cache, derr)
+			return diskFault(d.Cache, derr)
 		}
 		return err
 	case resp.StatusCode == http.StatusPartialContent:
@@ -208,7 +208,7 @@ func (d *download) attempt(ctx context.Context) error {
 		}
 		if d.have > 0 {
 			if err := d.restart(); err != nil {
-				return diskFault(d.cache, err)
+				return diskFault(d.Cache, err)
 			}
 		}
 	}
@@ -228,7 +228,7 @@ func (d *download) copy(body io.Reader) error {
 			d.sum.Write(buf[:w])
 			d.have += int64(w)
 			if werr != nil {
-				return diskFault(d.cache, werr)
+				return diskFault(d.Cache, werr)
 			}
 			d.tell(d.file, d.have, 0)
 		}
@@ -246,13 +246,13 @@ func (d *download) copy(body io.Reader) error {
 
 // lock waits for the lock of a blob: the file and the way that huggingface_hub has.
 func (p *pull) lock(ctx context.Context, f remote) (unlock func(), err error) {
-	dir := filepath.Join(p.cache, ".locks", p.name.folder())
+	dir := filepath.Join(p.Cache, ".locks", p.name.folder())
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, diskFault(p.cache, err)
+		return nil, diskFault(p.Cache, err)
 	}
 	l, err := os.OpenFile(filepath.Join(dir, f.etag+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
-		return nil, diskFault(p.cache, err)
+		return nil, diskFault(p.Cache, err)
 	}
 	for told := false; ; {
 		err := syscall.Flock(int(l.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -261,7 +261,7 @@ func (p *pull) lock(ctx context.Context, f remote) (unlock func(), err error) {
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			_ = l.Close()
-			return nil, diskFault(p.cache, fmt.Errorf("lock %s: %w", f.name, err))
+			return nil, diskFault(p.Cache, fmt.Errorf("lock %s: %w", f.name, err))
 		}
 		if !told {
 			told = true

@@ -4,16 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"math/rand/v2"
 	"path"
 	"slices"
-	"time"
 )
 
 // link shows the proven files in the commit's folder. config.json comes last: a folder
 // that has it is whole.
 func (p *pull) link(files []remote) error {
 	dir := path.Join("snapshots", p.commit)
+	if err := p.repo.MkdirAll(dir, 0o755); err != nil {
+		return diskFault(p.Cache, err)
+	}
 	slices.SortStableFunc(files, func(a, b remote) int {
 		switch {
 		case a.name == configFile:
@@ -29,7 +31,7 @@ func (p *pull) link(files []remote) error {
 			continue
 		}
 		if err := p.place(at, func(name string) error { return p.repo.Symlink(to, name) }); err != nil {
-			return diskFault(p.cache, err)
+			return diskFault(p.Cache, err)
 		}
 	}
 	return nil
@@ -49,7 +51,7 @@ func (p *pull) point() error {
 
 // place makes a file under another name and puts it in its place in one step.
 func (p *pull) place(at string, create func(name string) error) error {
-	name := path.Join(path.Dir(at), fmt.Sprintf(".%s.%d.%d", path.Base(at), os.Getpid(), time.Now().UnixNano()))
+	name := path.Join(path.Dir(at), fmt.Sprintf(".%s.%016x", path.Base(at), rand.Uint64()))
 	if err := create(name); err != nil {
 		return err
 	}

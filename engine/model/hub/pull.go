@@ -57,14 +57,12 @@ type pull struct {
 	Options
 	client *client
 	name   Name
-	cache  string
 	commit string
 	repo   *os.Root // the name's folder in the cache
 
 	done, here, total int64
 	weights           bool
-	current           int64 // bytes of the file under way
-	currentHere       int64
+	currentHere       int64 // of the file under way: bytes that were here already
 }
 
 // Pull brings the model into the cache. A commit that is there whole is taken as it is;
@@ -89,12 +87,15 @@ func Pull(ctx context.Context, n Name, o Options) (Result, error) {
 		}
 		return Result{}, err
 	}
+	if commitPattern.MatchString(n.Revision) && l.commit != n.Revision {
+		return Result{}, broken("%s answered with commit %s, asked for %s", c.base, l.commit, n.Revision)
+	}
 	if err := l.check(); err != nil {
 		return Result{}, refuse("%s can't be pulled: %w", n, err)
 	}
-	p := &pull{Options: o, client: c, name: n, cache: o.Cache, commit: l.commit}
+	p := &pull{Options: o, client: c, name: n, commit: l.commit}
 	dir := filepath.Join(o.Cache, n.folder())
-	for _, d := range []string{"blobs", "refs", filepath.Join("snapshots", l.commit)} {
+	for _, d := range []string{"blobs", "refs"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return Result{}, diskFault(o.Cache, err)
 		}
@@ -145,7 +146,7 @@ func (p *pull) all(ctx context.Context, l listing) error {
 		at := slices.IndexFunc(small, func(f remote) bool { return f.name == name })
 		data, err := p.repo.ReadFile(path.Join("blobs", small[at].etag))
 		if err != nil {
-			return nil, diskFault(p.cache, err)
+			return nil, diskFault(p.Cache, err)
 		}
 		return data, nil
 	}
@@ -194,15 +195,15 @@ func (p *pull) bring(ctx context.Context, names []string) ([]remote, error) {
 		p.total += f.size
 		missing += f.size - p.kept(f)
 	}
-	free, err := p.Free(p.cache)
+	free, err := p.Free(p.Cache)
 	if err != nil {
-		return nil, diskFault(p.cache, err)
+		return nil, diskFault(p.Cache, err)
 	}
 	if missing > free {
-		return nil, &fault{kind: ErrDisk, err: fmt.Errorf("the disk of %s is too full: %s needs %d MB more and %d MB are free; free some space, or set HF_HUB_CACHE to another disk", p.cache, p.name, missing>>20+1, free>>20)}
+		return nil, &fault{kind: ErrDisk, err: fmt.Errorf("the disk of %s is too full: %s needs %d MB more and %d MB are free; free some space, or set HF_HUB_CACHE to another disk", p.Cache, p.name, missing>>20+1, free>>20)}
 	}
 	for _, f := range files {
-		p.current, p.currentHere = 0, 0
+		p.currentHere = 0
 		if err := p.blob(ctx, f); err != nil {
 			return nil, err
 		}
@@ -225,7 +226,7 @@ func (p *pull) kept(f remote) int64 {
 // tell says how much of a file is there; here is what no pull had to fetch now, or 0
 // where that hasn't changed.
 func (p *pull) tell(f remote, have, here int64) {
-	p.current, p.currentHere = have, min(max(here, p.currentHere), have)
+	p.currentHere = min(max(here, p.currentHere), have)
 	p.Progress(Progress{
 		File: f.name, FileDone: have, FileSize: f.size,
 		Done: p.done + have, Total: p.total, Here: p.here + p.currentHere, Weights: p.weights,

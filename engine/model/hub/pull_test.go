@@ -104,7 +104,7 @@ func (b *bench) whole(dir string) {
 // nothing checks that no file shows in any snapshot.
 func (b *bench) nothing() {
 	b.t.Helper()
-	shown, err := filepath.Glob(filepath.Join(b.o.Cache, "models--*", "snapshots", "*", "*"))
+	shown, err := filepath.Glob(filepath.Join(b.o.Cache, "models--*", "snapshots", "*"))
 	if err != nil || len(shown) > 0 {
 		b.t.Errorf("visible: %v, %v", shown, err)
 	}

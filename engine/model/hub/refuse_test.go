@@ -69,6 +69,7 @@ func TestPullRefusals(t *testing.T) {
 		"no JSON":          {fault: list("<html>"), kind: ErrNetwork, says: "can't be used"},
 		"traversal":        {fault: list(`{"sha":"` + sha + `","siblings":[{"rfilename":"../../../x"}]}`), kind: ErrNetwork, says: "leads out"},
 		"no weights":       {fault: list(`{"sha":"` + sha + `","siblings":[{"rfilename":"config.json"},{"rfilename":"a.gguf"}]}`), kind: ErrRequest, says: "a.gguf"},
+		"another commit":   {model: "org/robots@" + strings.Repeat("b", 40), fault: list(`{"sha":"` + sha + `","siblings":[{"rfilename":"config.json"},{"rfilename":"model.safetensors"}]}`), kind: ErrNetwork, says: "asked for bbbb"},
 		"forbidden":        {fault: answer(403, "text/plain", ""), kind: ErrRequest, says: "403"},
 		"too often":        {fault: answer(429, "text/plain", ""), kind: ErrNetwork, says: "429"},
 		"broken":           {fault: answer(502, "text/html", "<html>"), kind: ErrNetwork, says: "502 Bad Gateway"},
