@@ -149,3 +149,27 @@ func TestUnsupportedModel(t *testing.T) {
 	b.o.Any = true
 	b.must("org/robots")
 }
+
+// TestRenamed: a hub leads from a model's old name to its new one, and still gets the
+// token there.
+func TestRenamed(t *testing.T) {
+	b := newBench(t, shipped(t))
+	b.o.Token = secret
+	b.Fault(func(w http.ResponseWriter, r *http.Request) bool {
+		to := strings.Replace(r.URL.Path, "org/old", "org/robots", 1)
+		if to == r.URL.Path {
+			return false
+		}
+		http.Redirect(w, r, to, http.StatusTemporaryRedirect)
+		return true
+	})
+	r := b.must("org/old")
+	if !strings.Contains(r.Dir, "models--org--old") {
+		t.Errorf("it lies in %s, want the name that was asked for", r.Dir)
+	}
+	for _, q := range b.Requests() {
+		if (q.Auth != "") == q.CDN {
+			t.Errorf("%+v", q)
+		}
+	}
+}
