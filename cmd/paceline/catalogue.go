@@ -12,23 +12,29 @@ import (
 
 // catalogue finds the folder of a model by name: "default" and "robot-stories" are
 // the shipped model, unpacked once below dir (empty: the user's cache folder);
-// a path is that folder, which only a person at this machine can have asked for.
+// ORG/NAME that is no folder is a model that was pulled; a path is that folder, which
+// only a person at this machine can have asked for.
 func catalogue(dir string) func(name string) (string, error) {
 	return func(name string) (string, error) {
 		switch {
 		case name == "" || name == "default" || name == shippedModel:
 			return unpackShipped(dir)
-		case filepath.IsAbs(name) || filepath.Base(name) != name || isDir(name):
+		case isPulledName(name):
+			return pulledModel(name)
+		case filepath.IsAbs(name) || filepath.Base(name) != name || isFolder(name):
 			path, err := filepath.Abs(name)
 			if err != nil {
 				return "", fmt.Errorf("model %s: %w", name, err)
 			}
-			if !isDir(path) {
+			if !isFolder(path) {
 				return "", fmt.Errorf("no model folder at %s: give a folder with config.json, tokenizer.json and *.safetensors", path)
 			}
 			return path, nil
 		}
-		return "", fmt.Errorf("no model %q: this machine knows %q; or give the model's folder by its path", name, shippedModel)
+		if dir, err := pulledModel(name); err == nil { // the few whose name on the hub has no organisation
+			return dir, nil
+		}
+		return "", fmt.Errorf("no model %q: this machine knows %q; or give a name of a hub as ORG/NAME, or the model's folder by its path", name, shippedModel)
 	}
 }
 
@@ -45,9 +51,4 @@ func unpackShipped(dir string) (string, error) {
 		return "", fmt.Errorf("unpack the shipped model: %w", err)
 	}
 	return dir, nil
-}
-
-func isDir(path string) bool {
-	st, err := os.Stat(path)
-	return err == nil && st.IsDir()
 }

@@ -43,14 +43,15 @@ func generateCommand() *cobra.Command {
 		stop              []string
 	}
 	cmd := &cobra.Command{
-		Use:   "generate [MODEL_DIR] [TEXT]",
+		Use:   "generate [MODEL] [TEXT]",
 		Short: "continue a prompt on the embedded engine",
-		Long: `Continues a prompt on the embedded engine and streams the text. Without MODEL_DIR
-it is the small model that this program carries (robot-stories). TEXT is the user's
+		Long: `Continues a prompt on the embedded engine and streams the text. MODEL is
+a folder, or the name of a pulled model; without it, it is the small model that this
+program carries (robot-stories). TEXT is the user's
 message of a chat; --raw continues it as it is; --ids gives exact token ids instead.`,
 		Example: `  paceline generate
   paceline generate robot-stories "Tell a story about two robots."
-  paceline generate ~/models/Qwen2.5-0.5B-Instruct "Why is the sky blue?"
+  paceline generate Qwen/Qwen2.5-0.5B-Instruct "Why is the sky blue?"
   paceline generate DIR --ids 1,2,3 --greedy --ignore-eos -n 64 --json`,
 		Args: cobra.MaximumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,7 +59,7 @@ message of a chat; --raw continues it as it is; --ids gives exact token ids inst
 			switch {
 			case len(args) == 2:
 				dir, text = args[0], args[1]
-			case len(args) == 1 && strings.ContainsAny(args[0], " \n") && !isDir(args[0]):
+			case len(args) == 1 && strings.ContainsAny(args[0], " \n") && !isFolder(args[0]):
 				text = args[0] // words, and no folder: the shipped model is meant
 			case len(args) == 1:
 				dir = args[0]

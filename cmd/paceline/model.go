@@ -16,8 +16,13 @@ import (
 )
 
 func modelCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "model", Short: "make, inspect and score models"}
-	cmd.AddCommand(synthCommand(), inspectCommand(), tokenizeCommand(), scoreCommand())
+	cmd := &cobra.Command{
+		Use: "model", Short: "fetch, make, inspect and score models",
+		Long: `Fetches, makes, inspects and scores models. A MODEL is a folder with config.json,
+tokenizer.json and *.safetensors, the name of one that was pulled (ORG/NAME), or
+robot-stories, which this program carries.`,
+	}
+	cmd.AddCommand(pullCommand(), listCommand(), synthCommand(), inspectCommand(), tokenizeCommand(), scoreCommand())
 	return cmd
 }
 
@@ -62,7 +67,7 @@ Presets: qwen2.5-0.5b (about 1 GB), tiny.`,
 func inspectCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "inspect [MODEL_DIR]", Short: "say what a model folder holds, and check it", Args: cobra.MaximumNArgs(1),
+		Use: "inspect [MODEL]", Short: "say what a model holds, and check it", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, err := modelOrShipped(first(args))
 			if err != nil {
@@ -105,7 +110,7 @@ func printInspection(w io.Writer, in model.Inspection) error {
 func tokenizeCommand() *cobra.Command {
 	var asJSON, special bool
 	cmd := &cobra.Command{
-		Use: "tokenize MODEL_DIR TEXT", Short: "turn a text into token ids", Args: cobra.ExactArgs(2),
+		Use: "tokenize MODEL TEXT", Short: "turn a text into token ids", Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, err := modelOrShipped(args[0])
 			if err != nil {
@@ -153,7 +158,7 @@ func scoreCommand() *cobra.Command {
 	var ids, text string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "score MODEL_DIR (--ids 1,2,3 | --text T)",
+		Use:   "score MODEL (--ids 1,2,3 | --text T)",
 		Short: "logits after a text and how likely the model finds it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -77,14 +77,21 @@ func (o *outputFlags) job() githubJob {
 // display shows progress on standard error.
 func (o *outputFlags) display(cmd *cobra.Command) *display {
 	w := cmd.ErrOrStderr()
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" && os.Getenv("CI") == "" {
-		width, _, err := term.GetSize(int(f.Fd()))
-		if err != nil {
-			width = 80
-		}
-		return newDisplay(w, true, width)
+	width := terminalWidth(w)
+	return newDisplay(w, width > 0, width)
+}
+
+// terminalWidth is how many columns w has where lines can be redrawn; 0 elsewhere.
+func terminalWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" || os.Getenv("CI") != "" {
+		return 0
 	}
-	return newDisplay(w, false, 0)
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		return 80
+	}
+	return width
 }
 
 // logger is silent unless asked: what matters to the person who waits is in the

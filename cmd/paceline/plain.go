@@ -16,7 +16,7 @@ func engineCommands() []*cobra.Command {
 	var out []*cobra.Command
 	for name, short := range map[string]string{
 		"generate": "continue a prompt on the embedded engine",
-		"model":    "make, inspect and score models",
+		"model":    "fetch, make, inspect and score models",
 	} {
 		out = append(out, &cobra.Command{
 			Use: name, Short: short + " (native build only)", DisableFlagParsing: true,

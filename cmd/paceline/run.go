@@ -35,7 +35,7 @@ type runFlags struct {
 func (f *runFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.data, "data", "", "data folder (default: $PACELINE_DATA, else ~/.local/share/paceline)")
-	fl.StringVar(&f.model, "model", "", "model folder (default: the small model that this program carries)")
+	fl.StringVar(&f.model, "model", "", "model: a folder, or the name of a pulled one, ORG/NAME (default: the small model that this program carries)")
 	fl.IntVar(&f.rounds, "rounds", 0, "rounds of the first attempt (default: the suite's)")
 	fl.StringVar(&f.commit, "commit", "", "commit of what is measured")
 	fl.StringVar(&f.branch, "branch", "", "its branch (default: none; rounds of this data folder compare with each other)")
@@ -69,12 +69,19 @@ func (f *runFlags) request(ctx context.Context, suite string) (core.SubmitReques
 	if s, err := suites.Open(suite); err == nil && s.Model == "default" {
 		q.Subject.Model = shippedModel // by its own name, wherever it is shown
 	}
-	if f.model != "" {
+	switch {
+	case f.model == "":
+	case isPulledName(f.model): // by its name: its folder differs with each commit and each machine
+		if _, err := pulledModel(f.model); err != nil {
+			return q, fail(exitRequest, "--model: %w", err)
+		}
+		q.Subject.Model = f.model
+	default:
 		dir, err := filepath.Abs(f.model)
 		if err != nil {
 			return q, fail(exitRequest, "model %s: %w", f.model, err)
 		}
-		if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+		if !isFolder(dir) {
 			return q, fail(exitRequest, "no model folder at %s: give a folder with config.json, tokenizer.json and *.safetensors", dir)
 		}
 		q.Subject.Model = dir

@@ -298,7 +298,7 @@ func pointed(file, suite string, m agentConfig, q *core.SubmitRequest, say io.Wr
 	}
 	s.Targets = []string{q.Subject.Target}
 	t := m.subjects.Targets[q.Subject.Target]
-	tokenizer := filepath.IsAbs(q.Subject.Model) || q.Subject.Model == "" && m.models[s.Model] != ""
+	tokenizer := filepath.IsAbs(q.Subject.Model) || isPulledName(q.Subject.Model) || q.Subject.Model == "" && m.models[s.Model] != ""
 	for i := range s.Workloads {
 		w := &s.Workloads[i]
 		w.Gates = slices.DeleteFunc(w.Gates, func(g spec.Gate) bool {

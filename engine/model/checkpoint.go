@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 )
@@ -50,23 +49,24 @@ type place struct {
 // Open opens the model folder dir and checks that its files are sound and agree
 // with each other; weights are mapped, not read. Errors wrap ErrNotFound,
 // ErrInvalid or ErrUnsupported and name the file, the tensor, what was wanted
-// and what was found. The caller must Close the checkpoint.
+// and what was found. Links may lead to other files of the folder, and those of
+// a snapshot in a hub's cache to the blobs of its repository, but no further. The caller must Close the checkpoint.
 func Open(dir string) (_ *Checkpoint, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("open model %s: %w", dir, err)
 		}
 	}()
-	root, err := os.OpenRoot(dir)
+	d, err := openFolder(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: the folder %s doesn't exist", ErrNotFound, absolute(dir))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
-	defer root.Close()
+	defer d.root.Close()
 	c := &Checkpoint{Dir: dir, tensors: map[string]place{}}
-	if err := c.load(folder{root}); err != nil {
+	if err := c.load(d); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil

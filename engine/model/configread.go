@@ -35,6 +35,15 @@ type parsed struct {
 	synthetic bool
 }
 
+// CheckConfig says whether the engine could run a model with this config.json, before
+// its weights are here. The error wraps ErrInvalid or ErrUnsupported.
+func CheckConfig(data []byte) error {
+	if _, err := parseConfig(data); err != nil {
+		return fmt.Errorf("%s: %w", configFile, err)
+	}
+	return nil
+}
+
 // parseConfig reads config.json in either dialect.
 func parseConfig(data []byte) (parsed, error) {
 	o, err := parseObject(data)

@@ -4,8 +4,8 @@ package model
 
 import "syscall"
 
-// freeBytes is what an unprivileged user may still write on the disk of dir.
-func freeBytes(dir string) (int64, error) {
+// FreeBytes is what an unprivileged user may still write on the disk of dir.
+func FreeBytes(dir string) (int64, error) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return 0, err

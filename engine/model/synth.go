@@ -114,7 +114,7 @@ func SynthConfig(ctx context.Context, c Config, dir string, o SynthOptions) (err
 
 func checkSpace(dir string, need int64, free func(string) (int64, error)) error {
 	if free == nil {
-		free = freeBytes
+		free = FreeBytes
 	}
 	have, err := free(dir)
 	if err != nil {

@@ -26,14 +26,11 @@ func (c *Checkpoint) openWeights(d folder) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", indexFile, err)
 	}
-	files := map[string]bool{}
-	for tensor, name := range index {
-		if !filepath.IsLocal(name) || strings.ContainsAny(name, `/\`) || !strings.HasSuffix(name, ".safetensors") {
-			return fmt.Errorf("%s: %w", indexFile, invalidf("tensor %q lies in %q, want the name of a .safetensors file in this folder", tensor, name))
-		}
-		files[name] = true
+	files, err := shardsOf(index)
+	if err != nil {
+		return fmt.Errorf("%s: %w", indexFile, err)
 	}
-	for _, name := range sortedKeys(files) {
+	for _, name := range files {
 		if err := c.addShard(d, name); err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
 				err = invalidf("the shard %s isn't there: %w", name, err)
@@ -56,9 +53,30 @@ func (c *Checkpoint) openWeights(d folder) error {
 	return nil
 }
 
+// Shards reads a model.safetensors.index.json and gives the files that it names, sorted.
+// Each is the name of a .safetensors file in the same folder, and nothing else.
+func Shards(index []byte) ([]string, error) {
+	names, err := parseIndex(index)
+	if err != nil {
+		return nil, err
+	}
+	return shardsOf(names)
+}
+
+func shardsOf(index map[string]string) ([]string, error) {
+	files := map[string]bool{}
+	for tensor, name := range index {
+		if !filepath.IsLocal(name) || strings.ContainsAny(name, `/\`) || !strings.HasSuffix(name, ".safetensors") {
+			return nil, invalidf("tensor %q lies in %q, want the name of a .safetensors file in this folder", tensor, name)
+		}
+		files[name] = true
+	}
+	return sortedKeys(files), nil
+}
+
 // noWeights explains a folder without safetensors.
 func (c *Checkpoint) noWeights(d folder) error {
-	entries, err := fs.ReadDir(d.root.FS(), ".")
+	entries, err := fs.ReadDir(d.root.FS(), d.at)
 	if err != nil {
 		return err
 	}
