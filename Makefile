@@ -76,7 +76,7 @@ test-ci-example: tokenizers assets ## the example repository through all its com
 .PHONY: race
 race: tokenizers ## the concurrent packages under the race detector
 	@$(NATIVE) go test -json -race -tags native $(LAZY) ./agent/... ./internal/bus/... ./internal/proc/... ./coordinator/... \
-	./bench/load/... ./bench/harness/... ./bench/target/openai/... ./bench/target/server/... ./client/... ./engine ./engine/sched/... ./engine/cpu/... ./worker/... | $(SUM)
+	./bench/load/... ./bench/harness/... ./bench/target/openai/... ./bench/target/server/... ./client/... ./engine ./engine/model/hub ./engine/sched/... ./engine/cpu/... ./worker/... | $(SUM)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s) each
