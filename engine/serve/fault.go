@@ -19,6 +19,9 @@ const (
 	typeOverloaded = "rate_limit_error"
 )
 
+// codeStopping is the code of failures that the end of the server is the reason of.
+const codeStopping = "shutting_down"
+
 // failure is an answer that isn't what was asked for.
 type failure struct {
 	status  int
@@ -39,7 +42,7 @@ func refuse(param, format string, args ...any) *failure {
 // unavailable is an answer while the server stops.
 func unavailable() *failure {
 	return &failure{
-		status: http.StatusServiceUnavailable, kind: typeServer, code: "shutting_down", retry: time.Second,
+		status: http.StatusServiceUnavailable, kind: typeServer, code: codeStopping, retry: time.Second,
 		message: "the server is shutting down: ask another, or again once it is back",
 	}
 }

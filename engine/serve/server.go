@@ -194,7 +194,7 @@ func (s *Server) answering(name string, do handle) http.Handler {
 		level, said := slog.LevelDebug, ""
 		if f != nil {
 			said = f.message
-			if f.status >= http.StatusInternalServerError {
+			if f.status >= http.StatusInternalServerError && f.code != codeStopping {
 				level = slog.LevelError
 			}
 		}
