@@ -65,9 +65,9 @@ check: tokenizers assets ## formatting, vet, staticcheck, structure, both flavou
 	@build/check.sh
 
 .PHONY: test-real
-test-real: tokenizers assets ## what needs real servers: influxd and Chromium
+test-real: tokenizers assets ## what needs real servers and clients: influxd, Chromium, OpenAI's Python and JavaScript clients
 	@PACELINE_INFLUXD="$$(build/influxd.sh | tail -n 1)" $(NATIVE) \
-	go test -json -tags native,real $(LAZY) -run 'Real' ./coordinator/... ./dashboard/... ./cmd/... | $(SUM) -max-skips 0
+	go test -json -tags native,real $(LAZY) -run 'Real' ./coordinator/... ./dashboard/... ./cmd/... ./engine/serve | $(SUM) -max-skips 0
 
 .PHONY: test-ci-example
 test-ci-example: tokenizers assets ## the example repository through all its commits, as CI does, without and with a coordinator (minutes)
@@ -76,7 +76,7 @@ test-ci-example: tokenizers assets ## the example repository through all its com
 .PHONY: race
 race: tokenizers ## the concurrent packages under the race detector
 	@$(NATIVE) go test -json -race -tags native $(LAZY) ./agent/... ./internal/bus/... ./internal/proc/... ./coordinator/... \
-	./bench/load/... ./bench/harness/... ./bench/target/openai/... ./bench/target/server/... ./client/... ./engine ./engine/model/hub ./engine/sched/... ./engine/cpu/... ./worker/... | $(SUM)
+	./bench/load/... ./bench/harness/... ./bench/target/openai/... ./bench/target/server/... ./client/... ./engine ./engine/model/hub ./engine/sched/... ./engine/serve ./engine/cpu/... ./worker/... | $(SUM)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s) each

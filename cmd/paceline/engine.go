@@ -22,6 +22,7 @@ type engineFlags struct {
 	isa     string
 	threads int
 	context int
+	kvBytes int64 // 0: automatic
 	faults  []string
 }
 
@@ -34,7 +35,7 @@ func (f *engineFlags) add(cmd *cobra.Command) {
 }
 
 func (f *engineFlags) open(cmd *cobra.Command, dir string) (*engine.Engine, error) {
-	o := engine.Options{ModelDir: dir, Backend: f.backend, Compute: f.compute, ISA: f.isa, Threads: f.threads, MaxContext: f.context}
+	o := engine.Options{ModelDir: dir, Backend: f.backend, Compute: f.compute, ISA: f.isa, Threads: f.threads, MaxContext: f.context, KVBytes: f.kvBytes}
 	for _, s := range f.faults {
 		fault, err := engine.ParseFault(s)
 		if err != nil {

@@ -13,7 +13,7 @@ const flavour = "native"
 
 // engineCommands are the commands that link the engine.
 func engineCommands() []*cobra.Command {
-	return []*cobra.Command{generateCommand(), modelCommand(), workerCommand(), probeCommand()}
+	return []*cobra.Command{generateCommand(), serveCommand(), modelCommand(), workerCommand(), probeCommand()}
 }
 
 // engineHere says why this build can't measure: it can.

@@ -17,6 +17,7 @@ func engineCommands() []*cobra.Command {
 	for name, short := range map[string]string{
 		"generate": "continue a prompt on the embedded engine",
 		"model":    "fetch, make, inspect and score models",
+		"serve":    "offer a model over HTTP, by OpenAI's API",
 	} {
 		out = append(out, &cobra.Command{
 			Use: name, Short: short + " (native build only)", DisableFlagParsing: true,

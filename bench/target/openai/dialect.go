@@ -25,6 +25,7 @@ type Dialect struct {
 func dialects() []Dialect {
 	return []Dialect{
 		{Name: "plain"},
+		{Name: "paceline", owners: []string{"paceline"}, ignoreEOS: true, minTokens: true, topK: true, noCache: true, version: "/version", versionIn: "build"},
 		{Name: "vllm", owners: []string{"vllm"}, ignoreEOS: true, minTokens: true, topK: true, version: "/version", versionIn: "version"},
 		{Name: "sglang", owners: []string{"sglang"}, ignoreEOS: true, minTokens: true, topK: true, version: "/get_server_info", versionIn: "version"},
 		{Name: "llamacpp", owners: []string{"llamacpp"}, ignoreEOS: true, topK: true, noCache: true, version: "/props", versionIn: "build_info"},
