@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -39,27 +39,8 @@ takes it in. FILE appears whole or not at all.`,
 	return cmd
 }
 
-// writeBaselineFile writes the file beside its place, then puts it there.
 func writeBaselineFile(path string, f *baseline.File) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fail(exitMachine, "write %s: %w", path, err)
-	}
-	defer os.Remove(tmp.Name()) // gone already where all went well
-	err = baseline.WriteFile(tmp, f)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err == nil {
-		err = tmp.Chmod(0o644)
-	}
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
+	if err := writeFile(path, func(w io.Writer) error { return baseline.WriteFile(w, f) }); err != nil {
 		return fail(exitMachine, "write %s: %w", path, err)
 	}
 	return nil

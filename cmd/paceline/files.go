@@ -153,6 +153,9 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 	if err == nil {
 		err = b.Flush()
 	}
+	if err == nil && f.Name() != target {
+		err = f.Sync() // before its name shows it
+	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

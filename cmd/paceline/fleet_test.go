@@ -3,14 +3,7 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -19,9 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/paceline/paceline/coordinator/ledger"
+	"github.com/paceline/paceline/internal/tlstest"
 )
 
 // fleet is a coordinator with its data folder, and what is needed to talk to it.
@@ -253,7 +246,7 @@ func TestBadFleet(t *testing.T) {
 // TestEncrypted: the API, the pages and the messages by a certificate of one's own; the
 // command beside the data folder needs no name in it.
 func TestEncrypted(t *testing.T) {
-	cert, key := selfSigned(t)
+	cert, key := tlstest.SelfSigned(t)
 	f := newFleet(t, "--tls-cert", cert, "--tls-key", key)
 	if !strings.HasPrefix(f.url, "https://") {
 		t.Fatalf("the coordinator is at %s", f.url)
@@ -263,34 +256,4 @@ func TestEncrypted(t *testing.T) {
 	f.agent("box1")
 	paceline(t, "run", quick(t), "--coordinator", f.url, "--any", "--wait").expect(t, exitOK, "NOTHING WAS COMPARED")
 	paceline(t, "run", quick(t), "--coordinator", f.url, "--ca", filepath.Join(t.TempDir(), "none.pem")).expect(t, exitRequest, "none.pem")
-}
-
-// selfSigned writes a certificate for 127.0.0.1 and its key.
-func selfSigned(t *testing.T) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "paceline"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	write := func(name, kind string, b []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/coordinator/ledger"
 	"github.com/paceline/paceline/coordinator/ledger/sqlite"
+	"github.com/paceline/paceline/internal/proc/proctest"
 	"github.com/paceline/paceline/judge/format"
 	"github.com/paceline/paceline/judge/gate"
 )
@@ -159,11 +160,7 @@ func TestKilledCoordinatorLeavesNoWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.wait(t)
-	for deadline := time.Now().Add(30 * time.Second); running(pid); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("worker %d is still running", pid)
-		}
-	}
+	proctest.WaitGone(t, pid, 30*time.Second)
 }
 
 // workerOf finds the worker among a process's children.
@@ -197,13 +194,4 @@ func workerOf(t *testing.T, parent int) int {
 	}
 	t.Fatal("there is no worker")
 	return 0
-}
-
-func running(pid int) bool {
-	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return false
-	}
-	_, rest, _ := strings.Cut(string(b), ") ")
-	return !strings.HasPrefix(rest, "Z")
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/bench/target/targettest"
 	"github.com/paceline/paceline/coordinator/ledger"
+	"github.com/paceline/paceline/internal/proc/proctest"
 )
 
 // steady is a server whose answers take some time, so that the client's own time is
@@ -194,11 +195,7 @@ func TestInterruptEndsTheServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			end(p)
-			for deadline := time.Now().Add(30 * time.Second); running(pid); time.Sleep(10 * time.Millisecond) { // between polls
-				if time.Now().After(deadline) {
-					t.Fatalf("server %d is still running", pid)
-				}
-			}
+			proctest.WaitGone(t, pid, 30*time.Second)
 		})
 	}
 }

@@ -8,9 +8,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/paceline/paceline/internal/proc/proctest"
 )
 
 func TestChildSpeaksAndEnds(t *testing.T) {
@@ -78,24 +79,7 @@ func TestGrandchildrenDieToo(t *testing.T) {
 	if err := c.Wait(); err == nil {
 		t.Error("a killed child gave no error")
 	}
-	for deadline := time.Now().Add(10 * time.Second); alive(pid); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("grandchild %d is alive", pid)
-		}
-	}
-}
-
-// alive says whether the process runs; a zombie that nobody reaped doesn't.
-func alive(pid int) bool {
-	if syscall.Kill(pid, 0) != nil {
-		return false
-	}
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return false
-	}
-	_, rest, _ := strings.Cut(string(b), ") ")
-	return !strings.HasPrefix(rest, "Z")
+	proctest.WaitGone(t, pid, 10*time.Second)
 }
 
 func TestDigest(t *testing.T) {

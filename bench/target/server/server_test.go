@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 	"github.com/paceline/paceline/bench/target/openai"
 	"github.com/paceline/paceline/bench/target/targettest"
 	"github.com/paceline/paceline/internal/proc"
+	"github.com/paceline/paceline/internal/proc/proctest"
 )
 
 // TestMain lets this test binary be the server that is started.
@@ -202,22 +201,9 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}
-			for deadline := time.Now().Add(10 * time.Second); alive(pid); time.Sleep(5 * time.Millisecond) { // between polls
-				if time.Now().After(deadline) {
-					t.Fatalf("process %d is left", pid)
-				}
-			}
+			proctest.WaitGone(t, pid, 10*time.Second)
 		})
 	}
-}
-
-// alive says whether the process runs; a zombie that nobody reaped doesn't.
-func alive(pid int) bool {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-		return false
-	}
-	return !strings.Contains(string(b), ") Z ")
 }
 
 func TestRecipes(t *testing.T) {
