@@ -6,8 +6,13 @@ import (
 )
 
 // queue is the waiting jobs in the order in which they are to start: by priority, then by turn,
-// then as they came. A job's turn is one after that of its owner's job before it, and at least
+// then as they came. A job's turn is one after that of its owner's waiting job before it, or else
 // one after that of the job that started last: so the owners take turns.
+//
+// Say that k jobs of a job's owner wait when it comes, and that c is the turn of the job that
+// started last. Its turn is then at most c+1+k. Those of another owner that come later have
+// turns of c+1 and more, each its own, and those of a turn as great as its own start after it. So
+// at most k of them start before it.
 type queue struct {
 	seqs   []*seq
 	levels map[int]*level // by priority; those that have waiting jobs
@@ -63,10 +68,13 @@ func (q *queue) pushBack(s *seq) {
 }
 
 func (q *queue) insert(s *seq) {
-	at, _ := slices.BinarySearchFunc(q.seqs, s, func(a, b *seq) int {
-		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.turn, b.turn), cmp.Compare(a.came, b.came))
-	})
+	at, _ := slices.BinarySearchFunc(q.seqs, s, before)
 	q.seqs = slices.Insert(q.seqs, at, s)
+}
+
+// before is the order of the queue.
+func before(a, b *seq) int {
+	return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.turn, b.turn), cmp.Compare(a.came, b.came))
 }
 
 // started removes the first n jobs, which start.
@@ -81,8 +89,9 @@ func (q *queue) started(n int) {
 	q.seqs = slices.Delete(q.seqs, 0, n)
 }
 
-// remove takes out the jobs that gone is true for.
+// remove takes out the jobs that gone is true for. Those behind them move up.
 func (q *queue) remove(gone func(*seq) bool) {
+	n := len(q.seqs)
 	q.seqs = slices.DeleteFunc(q.seqs, func(s *seq) bool {
 		if !gone(s) {
 			return false
@@ -92,6 +101,22 @@ func (q *queue) remove(gone func(*seq) bool) {
 		}
 		return true
 	})
+	if len(q.seqs) == n {
+		return
+	}
+	for _, l := range q.levels {
+		for _, o := range l.owners {
+			o.turn = l.turn
+		}
+	}
+	for _, s := range q.seqs {
+		if s.turn > 0 {
+			o := q.levels[s.Priority].owners[s.Owner]
+			o.turn = min(s.turn, o.turn+1)
+			s.turn = o.turn
+		}
+	}
+	slices.SortFunc(q.seqs, before)
 }
 
 // left forgets an owner with its last waiting job, and a level with its last owner: nothing grows
