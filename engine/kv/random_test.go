@@ -70,6 +70,29 @@ func verify(t *testing.T, p *Pool, tables ...*Table) {
 	}
 }
 
+// ages holds the idle pages after a change against those before it: who stays keeps its place, new
+// ones come last, and who was evicted was older than all that stay.
+func ages(t *testing.T, p *Pool, before []backend.PageID) []backend.PageID {
+	t.Helper()
+	var now []backend.PageID
+	for id := p.cache.oldest; id != none; id = p.cache.nodes[id].next {
+		now = append(now, id)
+	}
+	kept, evicted := 0, true
+	for _, id := range before {
+		at := slices.Index(now, id)
+		switch {
+		case at == kept && at >= 0:
+			kept++
+			evicted = false
+		case p.refs[id] > 0 || at > kept: // held again, and maybe let go since
+		case !p.cache.entered(id) && !evicted:
+			t.Fatalf("page %d was evicted, and an older one stays: %v, then %v", id, before, now)
+		}
+	}
+	return now
+}
+
 // sequence is a table and what is computed of it.
 type sequence struct {
 	table    *Table
@@ -96,6 +119,7 @@ func TestRandomHistories(t *testing.T) {
 			}
 			return all
 		}
+		var idle []backend.PageID
 		for range 400 {
 			switch op := rng.IntN(5); {
 			case op == 0 && len(live) < 5:
@@ -141,6 +165,7 @@ func TestRandomHistories(t *testing.T) {
 				s.table.Enter(s.tokens[:s.computed])
 			}
 			verify(t, p, tables()...)
+			idle = ages(t, p, idle)
 			for _, s := range live {
 				for i := range s.computed {
 					if got := store[s.table.Pages()[i/pageTokens]][i%pageTokens]; got != s.tokens[i] {
