@@ -20,6 +20,7 @@ type cache struct {
 	newest  backend.PageID
 	nodes   []node           // by page; nil while the cache is off
 	buckets []backend.PageID // first page of each chain of equal hash bits; a power of two of them
+	first   backend.PageID   // of the pages that begin a text, a list by older
 	hash    func(parent uint64, tokens []int32) uint64
 }
 
@@ -31,10 +32,13 @@ type node struct {
 	tokens     [backend.PageTokens]int32
 	chain      backend.PageID // next page in the same bucket
 	prev, next backend.PageID // while idle: those let go just before and after it
+
+	child        backend.PageID // the page that was entered last of those behind this one; none if there is none
+	older, newer backend.PageID // pages behind the same parent that were entered just before and after it
 }
 
 func newCache(pages, limit int) cache {
-	c := cache{limit: limit, oldest: none, newest: none}
+	c := cache{limit: limit, oldest: none, newest: none, first: none}
 	if limit <= 0 {
 		return c
 	}
@@ -89,6 +93,46 @@ func (c *cache) enter(id, parent backend.PageID, tokens []int32, hash uint64) {
 	n.entered, n.hash, n.parent, n.chain = true, hash, parent, *first
 	copy(n.tokens[:], tokens)
 	*first = id
+	youngest := c.children(parent)
+	n.child, n.older, n.newer = none, *youngest, none
+	if n.older != none {
+		c.nodes[n.older].newer = id
+	}
+	*youngest = id
+}
+
+// children is where the list of the pages behind parent begins.
+func (c *cache) children(parent backend.PageID) *backend.PageID {
+	if parent == none {
+		return &c.first
+	}
+	return &c.nodes[parent].child
+}
+
+// nearest gives the page behind parent that begins with the most of tokens, and how many these are.
+// Of many pages it looks at the newest.
+func (c *cache) nearest(parent backend.PageID, tokens []int32) (best backend.PageID, common int) {
+	const most = 64
+	best = none
+	id := *c.children(parent)
+	for n := 0; id != none && n < most && common < len(tokens); n++ {
+		if k := alike(c.nodes[id].tokens[:], tokens); k > common {
+			best, common = id, k
+		}
+		id = c.nodes[id].older
+	}
+	return best, common
+}
+
+// alike is how many tokens two texts have in common from the first on.
+func alike(a, b []int32) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
 }
 
 // letGo is called when nobody holds an entered page any more: it becomes the newest idle one.
@@ -130,6 +174,14 @@ func (c *cache) evict() backend.PageID {
 		at = &c.nodes[*at].chain
 	}
 	*at = n.chain
+	if n.older != none {
+		c.nodes[n.older].newer = n.newer
+	}
+	if n.newer != none {
+		c.nodes[n.newer].older = n.older
+	} else {
+		*c.children(n.parent) = n.older
+	}
 	n.entered = false
 	return id
 }

@@ -116,6 +116,53 @@ func TestPrefixes(t *testing.T) {
 	}
 }
 
+// TestPartsOfPages: what a text shares with a page in part is copied from it.
+func TestPartsOfPages(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		tokens []int32
+		found  int // in whole pages
+		copied int
+	}{
+		{"the beginning of the first page", text(40, 1), 0, 40},
+		{"all of it but its last token", text(63, 1), 0, 63},
+		{"the beginning of the second page", text(100, 1, 2), 64, 36},
+		{"a second page that differs from some token on", append(text(90, 1, 2), 1, 2, 3), 64, 26},
+		{"the nearer of two", append(text(84, 1, 3), 9), 64, 20},
+		{"too little", append(text(79, 1, 3), 9), 64, 0},
+		{"nothing of a second page", text(100, 1, 8), 64, 0},
+		{"nothing", text(100, 8), 0, 0},
+		{"behind whole pages only", text(128, 1, 2), 128, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := NewPool(16, 16)
+			filled(t, p, text(128, 1, 2)).Free()
+			filled(t, p, text(128, 1, 3)).Free()
+			before := p.Usage().HitTokens
+			tb, found := p.NewTable(c.tokens, len(c.tokens), true)
+			if err := tb.Grow(len(c.tokens)); err != nil {
+				t.Fatal(err)
+			}
+			n := tb.Begin(c.tokens, func(dst, src backend.PageID, tokens int) error {
+				if !slices.Equal(p.cache.nodes[src].tokens[:tokens], c.tokens[found:found+tokens]) || dst != tb.Pages()[found/pageTokens] {
+					t.Errorf("%d tokens copied of page %d to page %d", tokens, src, dst)
+				}
+				return nil
+			})
+			if found != c.found || n != c.copied {
+				t.Errorf("%d positions found and %d copied, want %d and %d", found, n, c.found, c.copied)
+			}
+			if got := p.Usage().HitTokens - before; got != uint64(c.found+c.copied) {
+				t.Errorf("%d hits", got)
+			}
+			if again := tb.Begin(c.tokens, func(_, _ backend.PageID, _ int) error { return errors.New("broken") }); again != 0 {
+				t.Errorf("%d positions of a copy that failed", again)
+			}
+			verify(t, p, tb)
+		})
+	}
+}
+
 // TestOneOfTwins: two sequences that compute the same text at the same time end up with the same
 // pages, and a late one adopts what others have computed meanwhile.
 func TestOneOfTwins(t *testing.T) {

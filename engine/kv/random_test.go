@@ -48,6 +48,18 @@ func verify(t *testing.T, p *Pool, tables ...*Table) {
 			if got, _ := p.cache.find(n.parent, n.tokens[:]); got != id {
 				t.Fatalf("page %d can't be found: its place has %d", id, got)
 			}
+			siblings := 0
+			for c := *p.cache.children(n.parent); c != none; c = p.cache.nodes[c].older {
+				if p.cache.nodes[c].parent != n.parent || !p.cache.entered(c) {
+					t.Fatalf("page %d is in the list of those behind %d", c, n.parent)
+				}
+				if c == id {
+					siblings++
+				}
+			}
+			if siblings != 1 {
+				t.Fatalf("page %d is %d times in its parent's list", id, siblings)
+			}
 			if n.parent == none {
 				continue
 			}
@@ -142,6 +154,15 @@ func TestRandomHistories(t *testing.T) {
 				} else if err != nil {
 					s.table.Free()
 					break
+				}
+				if rng.IntN(2) == 0 {
+					s.computed += s.table.Begin(s.tokens, func(dst, src backend.PageID, n int) error {
+						if p.refs[dst] != 1 || !p.cache.entered(src) {
+							t.Fatalf("page %d, held %d times, is copied from page %d", dst, p.refs[dst], src)
+						}
+						copy(store[dst][:n], store[src][:n])
+						return nil
+					})
 				}
 				live = append(live, s)
 			case op == 1 && len(live) > 0:

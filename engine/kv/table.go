@@ -67,6 +67,26 @@ func (t *Table) Adopt(tokens []int32) int {
 	return found
 }
 
+// leastCopied is how many positions are worth a copy of their page. Fewer are had by chance, by
+// prompts that have nothing to do with each other.
+const leastCopied = 16
+
+// Begin copies, into the table's first page that isn't entered, as much of the next of tokens as
+// some page of the prefix cache begins with, and gives the number of positions; few aren't
+// worth it. It comes after Adopt and Grow; nothing of that page may be computed yet. copied does
+// the copying.
+func (t *Table) Begin(tokens []int32, copied func(dst, src backend.PageID, tokens int) error) int {
+	if !t.share || t.entered == len(t.pages) {
+		return 0
+	}
+	src, n := t.pool.cache.nearest(t.parent(), tokens[t.entered*backend.PageTokens:])
+	if n < leastCopied || copied(t.pages[t.entered], src, n) != nil { // a device that breaks says so in the next step
+		return 0
+	}
+	t.pool.hit.Add(uint64(n))
+	return n
+}
+
 // Enter puts the table's full pages in the prefix cache. All of tokens, from the sequence's
 // first on, are computed. Where the cache has an equal page already, the table takes that one and
 // gives its own back.

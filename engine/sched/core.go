@@ -114,11 +114,16 @@ func (c *core) plan() bool {
 	}
 	c.chunks, c.rows = d.Chunks, c.rows[:0]
 	c.admit(d.Admit)
-	for _, k := range d.Chunks {
-		c.rows = append(c.rows, c.running[k.Seq])
-	}
 	for _, s := range c.running {
 		c.grow(s)
+	}
+	for _, s := range c.running[len(c.running)-d.Admit:] { // now that no page is taken any more
+		c.cached(s.copy(c.back.Pages()))
+	}
+	for i, k := range d.Chunks {
+		s := c.running[k.Seq]
+		d.Chunks[i].Tokens = min(k.Tokens, s.pending())
+		c.rows = append(c.rows, s)
 	}
 	if d.Admit > 0 {
 		slices.SortFunc(c.running, rank)

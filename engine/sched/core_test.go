@@ -75,7 +75,7 @@ func (d *drive) same(r *record, j Job) {
 // TestRepeatedPrompt: what was computed once is not computed again, but for the last token.
 func TestRepeatedPrompt(t *testing.T) {
 	for _, c := range []struct{ prompt, output, cached int }{
-		{63, 1, 0}, {64, 1, 0}, {65, 1, 64}, {128, 1, 64}, {129, 1, 128}, {130, 5, 128},
+		{63, 1, 0}, {64, 1, 63}, {65, 1, 64}, {128, 1, 127}, {129, 1, 128}, {130, 5, 128}, {150, 90, 149},
 	} {
 		d := newDrive(t, 16, Options{})
 		j := Job{Prompt: prompt(c.prompt, 1), MaxTokens: c.output, Sampling: backend.Sampling{Temperature: 1, Seed: 4}}

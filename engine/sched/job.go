@@ -122,6 +122,12 @@ func (s *seq) begin(pool *kv.Pool, at time.Time) int {
 	return s.found(found)
 }
 
+// copy takes what the prefix cache has of the page that the sequence computes first, and says by
+// how much CachedTokens grew. The sequence has just begun and has its pages.
+func (s *seq) copy(pages backend.Pages) int {
+	return s.found(s.table.Begin(s.tokens[:len(s.tokens)-1], pages.Copy))
+}
+
 // adopt takes what has come into the prefix cache since the sequence started, and says by how
 // much CachedTokens grew.
 func (s *seq) adopt() int {

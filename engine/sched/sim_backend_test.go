@@ -1,7 +1,6 @@
 package sched
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -61,16 +60,25 @@ type simBackend struct {
 	decodes func() (rows, mixed int) // of the step: rows that wait for a token, and Limits.MixedTokens
 	out     []backend.RowOut
 	used    []int
-	fed     uint64 // tokens of steps without error
+	copied  uint64 // positions
 }
 
-func (b *simBackend) Info() backend.Info                        { return b.info }
-func (b *simBackend) Pages() backend.Pages                      { return b }
-func (b *simBackend) Memory() backend.Memory                    { return backend.Memory{} }
-func (b *simBackend) Close() error                              { return nil }
-func (b *simBackend) Count() int                                { return len(b.pages) }
-func (b *simBackend) BytesPerPage() int64                       { return 1 }
-func (b *simBackend) Copy(dst, src backend.PageID, n int) error { return errors.New("not needed") }
+func (b *simBackend) Info() backend.Info     { return b.info }
+func (b *simBackend) Pages() backend.Pages   { return b }
+func (b *simBackend) Memory() backend.Memory { return backend.Memory{} }
+func (b *simBackend) Close() error           { return nil }
+func (b *simBackend) Count() int             { return len(b.pages) }
+func (b *simBackend) BytesPerPage() int64    { return 1 }
+
+func (b *simBackend) Copy(dst, src backend.PageID, n int) error {
+	if b.pages[src].filled < n || b.owners(dst) != 1 {
+		panic(fmt.Sprintf("%d positions of page %d, which has %d, are copied to page %d, which %d sequences have", n, src, b.pages[src].filled, dst, b.owners(dst)))
+	}
+	b.pages[dst] = b.pages[src]
+	b.pages[dst].filled = n
+	b.copied += uint64(n)
+	return nil
+}
 
 func (b *simBackend) Launch(batch *backend.Batch) error {
 	tokens := 0
@@ -96,7 +104,6 @@ func (b *simBackend) Launch(batch *backend.Batch) error {
 		}
 		return err
 	}
-	b.fed += uint64(tokens)
 	return nil
 }
 
