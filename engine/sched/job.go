@@ -21,6 +21,10 @@ type Job struct {
 	MaxTokens int
 	// Sampling says how tokens are drawn; its Position is set for each of them.
 	Sampling backend.Sampling
+	// Logits, of a scoring job, gets the logits after each id of the prompt, in their order,
+	// for which the prompt is computed one id a step. The slice holds for the call only. As
+	// for Sink, nothing is computed meanwhile.
+	Logits func(i int, logits []float32)
 	// Sink gets what comes of it. It is called by the loop's goroutine, which computes
 	// nothing meanwhile, so it must be quick and must not call the Loop.
 	Sink Sink
@@ -88,6 +92,14 @@ func newSeq(ctx context.Context, j Job, queued time.Time) *seq {
 	s.tokens = append(make([]int32, 0, s.positions+1), j.Prompt...)
 	s.result.Queued = queued
 	return s
+}
+
+// next is how many tokens a step may compute.
+func (s *seq) next() int {
+	if s.Logits != nil {
+		return 1
+	}
+	return len(s.tokens) - s.computed
 }
 
 func (s *seq) scores() bool { return s.MaxTokens == 0 }

@@ -115,6 +115,8 @@ func (l *Loop) check(j Job) error {
 	switch total := len(j.Prompt) + j.MaxTokens; {
 	case len(j.Prompt) == 0:
 		return errors.New("the prompt has no tokens")
+	case j.Logits != nil && j.MaxTokens != 0:
+		return errors.New("only a scoring job gives logits")
 	case j.MaxTokens < 0:
 		return fmt.Errorf("%d tokens to generate", j.MaxTokens)
 	case total > l.info.MaxContext:

@@ -18,10 +18,10 @@ func (l *Loop) decide() Decision {
 		Limits: l.limits, FreePages: l.pool.Available(),
 	}
 	for _, q := range l.running {
-		s.Running = append(s.Running, Running{Pending: len(q.tokens) - q.computed, Decode: q.decodes()})
+		s.Running = append(s.Running, Running{Pending: q.next(), Decode: q.decodes()})
 	}
 	for _, q := range l.waiting {
-		s.Waiting = append(s.Waiting, Waiting{Pages: kv.PagesFor(q.positions), Tokens: len(q.tokens)})
+		s.Waiting = append(s.Waiting, Waiting{Pages: kv.PagesFor(q.positions), Tokens: q.next()})
 	}
 	l.state = s // keeps the memory
 	d := Decide(s)
@@ -133,6 +133,9 @@ func (l *Loop) take(q *seq, row *backend.Row, out *backend.RowOut, at time.Time)
 
 // score adds a chunk's log-probabilities up; the last chunk ends the job.
 func (l *Loop) score(q *seq, row *backend.Row, out *backend.RowOut, at time.Time) bool {
+	if q.Logits != nil && !q.cancelled {
+		q.Logits(q.computed-1, out.Logits)
+	}
 	for _, p := range out.LogProbs {
 		q.result.SumLogProb += float64(p)
 	}
