@@ -144,7 +144,7 @@ func (c *core) decide() Decision {
 	for _, q := range c.running {
 		have, need := len(q.table.Pages()), kv.PagesFor(len(q.tokens))
 		r := Running{
-			Priority: q.Priority, Pending: q.pending(), Decode: q.decodes(),
+			Priority: q.Priority, Pending: q.chunk(q.pending()), Decode: q.decodes(),
 			Lacks: max(need-have, 0), Grows: kv.PagesFor(q.positions) > need,
 		}
 		if first != nil && first.Priority > q.Priority {
@@ -172,6 +172,7 @@ func (c *core) candidate(q *seq) Waiting {
 		w.Pages -= held
 		w.Tokens -= found * backend.PageTokens
 	}
+	w.Tokens = q.chunk(w.Tokens)
 	return w
 }
 

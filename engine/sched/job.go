@@ -26,6 +26,10 @@ type Job struct {
 	// NoKV computes the whole sequence anew for each token, as if there were no KV cache, for
 	// comparisons. It implies NoCache.
 	NoKV bool
+	// Logits, of a scoring job, gets the logits after each id of the prompt, in their order,
+	// for which the prompt is computed one id a step. The slice holds for the call only. As
+	// for Sink, nothing is computed meanwhile.
+	Logits func(i int, logits []float32)
 	// Sink gets what comes of it. It is called by the loop's goroutine, which computes
 	// nothing meanwhile, so it must be quick and must not call the Loop.
 	Sink Sink
@@ -98,6 +102,7 @@ type seq struct {
 	tokens    []int32   // prompt and generated; the prompt itself before the first start
 	computed  int       // tokens whose K and V lie in pages
 	reached   int       // greatest computed so far: below it, tokens are computed anew
+	told      int       // positions whose logits were given to Job.Logits
 	sampling  backend.Sampling
 	result    Result
 }
@@ -169,6 +174,14 @@ func (s *seq) yield(at time.Time) {
 
 // pending is how many tokens are known and not computed.
 func (s *seq) pending() int { return len(s.tokens) - s.computed }
+
+// chunk is how many of so many pending tokens a step may compute.
+func (s *seq) chunk(pending int) int {
+	if s.Logits != nil {
+		return min(pending, 1)
+	}
+	return pending
+}
 
 // decodes says that the only pending token was generated.
 func (s *seq) decodes() bool { return len(s.tokens) > len(s.Prompt) && s.pending() == 1 }

@@ -104,6 +104,8 @@ func check(j *Job, info backend.Info, pages int) error {
 	switch total := len(j.Prompt) + j.MaxTokens; {
 	case len(j.Prompt) == 0:
 		return errors.New("the prompt has no tokens")
+	case j.Logits != nil && j.MaxTokens != 0:
+		return errors.New("only a scoring job gives logits")
 	case j.MaxTokens < 0:
 		return fmt.Errorf("%d tokens to generate", j.MaxTokens)
 	case total > info.MaxContext:

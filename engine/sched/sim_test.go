@@ -43,7 +43,7 @@ func TestSimulation(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("%d traces: %v", traces, seen.counts)
-	for _, what := range []string{"jobs", "steps", "hits", "copied", "evictions", "preemptions", "recomputed", "cancelled", "errors", "faults", "stops", "scores", "overtaken", "no kv"} {
+	for _, what := range []string{"jobs", "steps", "hits", "copied", "evictions", "preemptions", "recomputed", "cancelled", "errors", "faults", "stops", "scores", "logits", "overtaken", "no kv"} {
 		if seen.counts[what] == 0 && !t.Failed() {
 			t.Errorf("no trace had any %s: they show nothing of it", what)
 		}
@@ -99,6 +99,7 @@ type simJob struct {
 	stopAt   int
 	ids      []int32
 	want     []int32
+	told     int // positions whose logits came
 	done     int
 	result   Result
 	gone     bool // its context has ended
@@ -164,6 +165,10 @@ func (s *sim) newJob(at time.Time) *simJob {
 	case 0:
 		job.MaxTokens = 0
 		s.counts["scores"]++
+		if rng.IntN(3) == 0 {
+			s.counts["logits"]++
+			job.Logits = j.logits
+		}
 	case 1:
 		j.stopAt = 1 + rng.IntN(job.MaxTokens)
 	case 2:
@@ -195,6 +200,12 @@ func (j *simJob) Token(id int32, _ time.Time, last bool) bool {
 		panic(fmt.Sprintf("token %d of %d is %d (last: %v), want %v; cancelled %v, done %d times", n, len(j.want), id, last, j.want, j.gone, j.done))
 	}
 	return n == j.stopAt
+}
+
+func (j *simJob) logits(i int, l []float32) {
+	if j.told++; i != j.told-1 || j.gone || j.done > 0 || !slices.Equal(l, j.sim.back.logits(j.sim.back.of(j.seq.Prompt[:i+1]))) {
+		panic(fmt.Sprintf("logits of position %d, %d told before; cancelled %v, done %d times", i, j.told-1, j.gone, j.done))
+	}
 }
 
 func (j *simJob) Done(r Result) { j.done++; j.result = r }
@@ -452,6 +463,9 @@ func (s *sim) checkJob(j *simJob) {
 			wrong("an error of nobody")
 		}
 	case ReasonScored:
+		if j.seq.Logits != nil && j.told != len(j.seq.Prompt) {
+			wrong("logits are missing")
+		}
 		sum, h := 0.0, uint64(0)
 		for i, id := range j.seq.Prompt {
 			if i > 0 {

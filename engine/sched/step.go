@@ -121,6 +121,10 @@ func (c *core) take(q *seq, row *backend.Row, out *backend.RowOut, at time.Time)
 
 // score adds a chunk's log-probabilities up; the last chunk ends the job.
 func (c *core) score(q *seq, row *backend.Row, out *backend.RowOut, at time.Time) bool {
+	if q.Logits != nil && !q.cancelled && q.computed > q.told { // not again after a preemption
+		q.told = q.computed
+		q.Logits(q.computed-1, out.Logits)
+	}
 	for _, p := range out.LogProbs {
 		q.result.SumLogProb += float64(p)
 	}
