@@ -65,17 +65,19 @@ const (
 	lexiconCodas  = "b c ck d f g k l ll m n nd ng nt p r rd rn rs rt s ss st t th v x ce ge le ne re se te ve"
 )
 
-// lexiconScripts are ranges of characters outside ASCII that get a token each, first and
+// lexiconScripts is ranges of characters outside ASCII that get a token each, first and
 // last of a range. Latin comes first; the Chinese, Japanese and Korean ones are most of them.
-var lexiconScripts = [...][2]rune{
-	{0x2010, 0x2027}, {0x2030, 0x205e}, // dashes, quotation marks
-	{0xa1, 0x17f},                                                  // Latin with diacritics
-	{0x391, 0x3c9}, {0x400, 0x45f}, {0x5d0, 0x5ea}, {0x621, 0x64a}, // Greek, Cyrillic, Hebrew, Arabic
-	{0x905, 0x939}, {0xe01, 0xe3a}, // Devanagari, Thai
-	{0x3001, 0x3011}, {0xff01, 0xff5e}, {0x3041, 0x3093}, {0x30a1, 0x30fc}, // kana and wide forms
-	{0x2190, 0x21ff}, {0x2200, 0x22ff}, {0x2500, 0x257f}, {0x2580, 0x25ff}, // arrows, mathematics, boxes
-	{0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff}, // pictures
-	{0x4e00, 0x9fa5}, {0xac00, 0xd7a3}, // Chinese characters, Korean syllables
+func lexiconScripts() [][2]rune {
+	return [][2]rune{
+		{0x2010, 0x2027}, {0x2030, 0x205e}, // dashes, quotation marks
+		{0xa1, 0x17f},                                                  // Latin with diacritics
+		{0x391, 0x3c9}, {0x400, 0x45f}, {0x5d0, 0x5ea}, {0x621, 0x64a}, // Greek, Cyrillic, Hebrew, Arabic
+		{0x905, 0x939}, {0xe01, 0xe3a}, // Devanagari, Thai
+		{0x3001, 0x3011}, {0xff01, 0xff5e}, {0x3041, 0x3093}, {0x30a1, 0x30fc}, // kana and wide forms
+		{0x2190, 0x21ff}, {0x2200, 0x22ff}, {0x2500, 0x257f}, {0x2580, 0x25ff}, // arrows, mathematics, boxes
+		{0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff}, // pictures
+		{0x4e00, 0x9fa5}, {0xac00, 0xd7a3}, // Chinese characters, Korean syllables
+	}
 }
 
 // lexicon yields what a vocabulary should have, the most useful first, without end. Each
@@ -150,7 +152,7 @@ func syllables() iter.Seq[string] {
 
 func scripts() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for _, r := range lexiconScripts {
+		for _, r := range lexiconScripts() {
 			for c := r[0]; c <= r[1]; c++ {
 				if !yield(string(c)) {
 					return
