@@ -19,7 +19,10 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*Stream, error) {
 		return nil, fmt.Errorf("request: %w", err)
 	}
 	s := newSink(e, r, tokens)
-	job := sched.Job{Prompt: r.Prompt, MaxTokens: tokens, Sampling: r.Sampling, Sink: s}
+	job := sched.Job{
+		Prompt: r.Prompt, MaxTokens: tokens, Sampling: r.Sampling, Sink: s,
+		Priority: r.Priority, Owner: r.Owner, NoCache: r.NoCache, NoKV: r.NoKV,
+	}
 	if err := e.loop.Submit(ctx, job); err != nil {
 		return nil, fmt.Errorf("request: %w", own(err))
 	}
