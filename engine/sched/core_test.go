@@ -331,6 +331,20 @@ func TestCancelInPrefill(t *testing.T) {
 	d.same(o, other)
 }
 
+// TestCancelledBeforeItCame: no step is spent on it.
+func TestCancelledBeforeItCame(t *testing.T) {
+	d := newDrive(t, 16, Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r := newRecord()
+	d.core.meter.change(func(k *Counters) { k.Waiting++ })
+	d.core.submit([]*seq{newSeq(ctx, Job{Prompt: prompt(9, 1), Sink: r}, d.core.now())})
+	d.all()
+	if r.result.Reason != ReasonCancel || len(d.fake.steps) > 0 {
+		t.Errorf("%+v after %d steps, want a cancel after none", r.result, len(d.fake.steps))
+	}
+}
+
 // TestNothingIsAllocatedPerToken counts what the loop's steps allocate while eight sequences
 // generate, pages fill and texts enter the prefix cache.
 func TestNothingIsAllocatedPerToken(t *testing.T) {
