@@ -16,6 +16,11 @@ const pl_kernels *pl_isa(int32_t i, int32_t *have)
 	case 2: *have = fma; return &pl_avx2;
 	case 3: *have = 1; return &pl_scalar;
 	}
+#elif defined(__aarch64__)
+	switch (i) {
+	case 0: *have = 1; return &pl_neon; // part of every aarch64
+	case 1: *have = 1; return &pl_scalar;
+	}
 #else
 	if (i == 0) {
 		*have = 1;

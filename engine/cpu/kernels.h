@@ -81,6 +81,8 @@ extern const pl_kernels pl_scalar;
 extern const pl_kernels pl_avx2;
 extern const pl_kernels pl_avx512;
 extern const pl_kernels pl_avx512bf16;
+#elif defined(__aarch64__)
+extern const pl_kernels pl_neon;
 #endif
 
 // pl_isa is the i-th row of the table, best first, or NULL after the last;
