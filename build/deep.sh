@@ -36,7 +36,7 @@ shard=${shards[$n]}
 echo "deep: shard $n of ${#shards[@]} (0…$((${#shards[@]} - 1))): $shard"
 case $shard in
 fuzz) FUZZTIME=${FUZZTIME:-4s} build/fuzz.sh ;;
-gate) PACELINE_DEEP=1 go test -count=1 -run 'Simulation' -v ./judge/gate/... ;;
+gate) PACELINE_DEEP=1 go test -count=1 -run 'Simulation' -v ./judge/gate/... ./engine/sched ;;
 example) example ;;
 long) long ;;
 esac

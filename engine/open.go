@@ -32,6 +32,9 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	started := time.Now()
 	c, err := model.Open(o.ModelDir)
 	if err != nil {
@@ -65,8 +68,31 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	e.loadTime = time.Since(started)
 	e.limits, e.pageBytes = e.back.Info(), e.back.Pages().BytesPerPage()
 	faults.vocab = c.Config.VocabSize
-	e.loop = sched.New(e.back, sched.Options{Hooks: faults.hooks()})
+	e.loop = sched.New(e.back, sched.Options{Hooks: faults.hooks(), MaxRows: o.MaxRows, CachedPages: o.cachedPages(e.pageBytes)})
 	return e, nil
+}
+
+// check reports what of the options makes no sense with any model.
+func (o Options) check() error {
+	switch {
+	case o.MaxRows < 0:
+		return fmt.Errorf("%d requests at a time: want 0 (the backend's limit) or more", o.MaxRows)
+	case o.PrefixCacheBytes < 0:
+		return fmt.Errorf("%d bytes of prefix cache: want 0 (all of the KV cache) or more", o.PrefixCacheBytes)
+	case o.NoPrefixCache && o.PrefixCacheBytes > 0:
+		return fmt.Errorf("%d bytes of prefix cache, and none: give one of the two", o.PrefixCacheBytes)
+	}
+	return nil
+}
+
+// cachedPages is sched.Options.CachedPages.
+func (o Options) cachedPages(pageBytes int64) int {
+	switch pages := o.PrefixCacheBytes / pageBytes; {
+	case o.NoPrefixCache, o.PrefixCacheBytes > 0 && pages == 0:
+		return -1
+	default:
+		return int(min(pages, 1<<24))
+	}
 }
 
 // describe keeps what is asked of the checkpoint after it was closed.

@@ -23,6 +23,7 @@ type engineFlags struct {
 	isa     string
 	threads int
 	context int
+	hint    int   // positions that are needed at most; 0: the model's limit
 	kvBytes int64 // 0: automatic
 	faults  []string
 }
@@ -37,7 +38,7 @@ func (f *engineFlags) add(cmd *cobra.Command) {
 }
 
 func (f *engineFlags) open(cmd *cobra.Command, dir string) (*engine.Engine, error) {
-	o := engine.Options{ModelDir: dir, Backend: f.backend, Compute: f.compute, Weights: f.weights, ISA: f.isa, Threads: f.threads, MaxContext: f.context, KVBytes: f.kvBytes}
+	o := engine.Options{ModelDir: dir, Backend: f.backend, Compute: f.compute, Weights: f.weights, ISA: f.isa, Threads: f.threads, MaxContext: f.context, ContextHint: f.hint, KVBytes: f.kvBytes}
 	for _, s := range f.faults {
 		fault, err := engine.ParseFault(s)
 		if err != nil {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -26,12 +27,31 @@ const (
 	quantizationVersion = 1
 )
 
-// Fields is the quantization_config that reads as q.
-func (q Quantization) Fields() map[string]any {
+// fields is the quantization_config that reads as q.
+func (q Quantization) fields() map[string]any {
 	return map[string]any{
 		"quant_method": quantizationMethod, "version": quantizationVersion, "weights": q.Weights,
 		"group_size": q.GroupSize, "head": q.Head, "algorithm": q.Algorithm, "source_digest": q.SourceDigest,
 	}
+}
+
+// withQuantization adds q to a config.json, whose other keys keep their values.
+func withQuantization(config []byte, q Quantization) ([]byte, error) {
+	o, err := parseObject(config)
+	if err != nil {
+		return nil, invalidf("%w", err)
+	}
+	if o[quantizationKey], err = json.Marshal(q.fields()); err != nil {
+		return nil, err
+	}
+	data, err := json.MarshalIndent(o, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := parseConfig(data); err != nil {
+		return nil, err
+	}
+	return append(data, '\n'), nil
 }
 
 // readQuantization reads quantization_config, or gives nil where there is none.
@@ -95,7 +115,7 @@ func parseQuantization(o object) (*Quantization, error) {
 		return nil, invalidf("source_digest is %.80q, want a SHA-256 as 64 hex digits", q.SourceDigest)
 	}
 	for _, key := range sortedKeys(o) {
-		if _, ok := q.Fields()[key]; !ok {
+		if _, ok := q.fields()[key]; !ok {
 			return nil, invalidf("unknown key %.40q", key)
 		}
 	}

@@ -1,13 +1,10 @@
 package model
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"os"
 	"sync"
@@ -42,44 +39,26 @@ type chunk struct {
 }
 
 func newWeightPlan(c Config, seed uint64) *weightPlan {
-	type info struct {
-		DType   DType    `json:"dtype"`
-		Shape   []int    `json:"shape"`
-		Offsets [2]int64 `json:"data_offsets"`
-	}
 	p := &weightPlan{size: 2, table: normalQuantiles()}
 	dtype := BF16
 	if c.DType == F32.configName() {
 		p.size, dtype = 4, F32
 	}
-	var header bytes.Buffer
-	header.WriteString(`{"__metadata__":{"format":"pt"}`)
-	at := int64(0)
+	var entries []entry
 	for _, t := range c.Tensors() {
+		entries = append(entries, entry{name: t.Name, dtype: dtype, shape: t.Shape})
+	}
+	header, end := writtenHeader(entries)
+	p.header, p.total = header, int64(len(header))+end
+	for i, t := range c.Tensors() {
 		count := Tensor{Shape: t.Shape}.Len()
-		end := at + int64(count*p.size)
-		entry, err := json.Marshal(info{dtype, t.Shape, [2]int64{at, end}})
-		if err != nil {
-			panic(err) // strings and integers always marshal
-		}
-		fmt.Fprintf(&header, `,%q:%s`, t.Name, entry)
 		for first := 0; first < count; first += chunkElements {
 			p.chunks = append(p.chunks, chunk{
-				offset: at + int64(first*p.size), first: first, count: min(chunkElements, count-first),
+				offset: int64(len(header)) + entries[i].begin + int64(first*p.size), first: first, count: min(chunkElements, count-first),
 				key: streamKey(seed, t.Name), ones: t.Part == "norm",
 			})
 		}
-		at = end
 	}
-	header.WriteByte('}')
-	for header.Len()%8 != 0 { // the format wants the data aligned to 8 bytes
-		header.WriteByte(' ')
-	}
-	p.header = append(binary.LittleEndian.AppendUint64(nil, uint64(header.Len())), header.Bytes()...)
-	for i := range p.chunks {
-		p.chunks[i].offset += int64(len(p.header))
-	}
-	p.total = at + int64(len(p.header))
 	return p
 }
 
