@@ -193,10 +193,10 @@ func TestRoom(t *testing.T) {
 		{Options{Weights: "w4", Compute: "bf16"}, n / 2, 64 * 2 * page},
 		{Options{Backend: "ref"}, 4 * n, 64 * 8 * page},
 		{Options{Backend: "ref", KVBytes: 3 * 8 * page}, 4 * n, 3 * 8 * page},
-		{Options{KVBytes: -1}, 2 * n, 0},
 	} {
-		if w, kv := weightBytes(c.Inspect(), tt.o), kvBytes(c.Config, tt.o); w != tt.weights || kv != tt.kv {
-			t.Errorf("%+v: %d bytes of weights and %d of KV, want %d and %d", tt.o, w, kv, tt.weights, tt.kv)
+		w := weightBytes(c.Inspect(), tt.o)
+		if kv, err := kvBytes(c.Config, tt.o); err != nil || w != tt.weights || kv != tt.kv {
+			t.Errorf("%+v: %d bytes of weights and %d of KV, %v, want %d and %d", tt.o, w, kv, err, tt.weights, tt.kv)
 		}
 		if err := checkRoom(c, tt.o, tt.weights+tt.kv); err != nil {
 			t.Errorf("%+v: %v", tt.o, err)
@@ -205,9 +205,14 @@ func TestRoom(t *testing.T) {
 			t.Errorf("%+v with one byte too few: got error %v", tt.o, err)
 		}
 	}
+	for _, o := range []Options{{KVBytes: -1}, {KVBytes: 1}, {MaxContext: -1}, {MaxContext: 1025}} {
+		if err := checkRoom(c, o, -1); !errors.Is(err, ErrOptions) || strings.Contains(err.Error(), ErrOptions.Error()) {
+			t.Errorf("%+v: got error %v, want an ErrOptions in its own words", o, err)
+		}
+	}
 	// What is asked for at least is what the backend then has, but for padding.
 	e := open(t, Options{ModelDir: c.Dir, Backend: "ref"})
-	if m := e.Stats().Memory; m.Weights != 4*n || m.KV != kvBytes(c.Config, Options{Backend: "ref"}) {
-		t.Errorf("the ref backend has %+v, foreseen were %d and %d", m, 4*n, kvBytes(c.Config, Options{Backend: "ref"}))
+	if m := e.Stats().Memory; m.Weights != 4*n || m.KV != 64*8*page {
+		t.Errorf("the ref backend has %+v, foreseen were %d and %d", m, 4*n, 64*8*page)
 	}
 }

@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/cpu"
 	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/room"
@@ -12,9 +15,26 @@ import (
 // memory for. It comes before any of it is filled.
 var ErrMemory = room.ErrMemory
 
-// checkRoom refuses a model that available bytes (below 0: not known) can't hold.
+// ErrOptions is wrapped by errors of Open about options that don't suit the model: the
+// caller's to change, and not the machine's fault.
+var ErrOptions = errors.New("the options don't suit the model")
+
+// badOptions is an ErrOptions in the words of its cause.
+type badOptions struct{ error }
+
+func (b badOptions) Unwrap() []error { return []error{b.error, ErrOptions} }
+
+// checkRoom refuses a model that available bytes (below 0: not known) can't hold, and
+// options that ask for what the model doesn't have.
 func checkRoom(c *model.Checkpoint, o Options, available int64) error {
-	if err := room.Check(weightBytes(c.Inspect(), o), kvBytes(c.Config, o), available); err != nil {
+	if !slices.Contains([]string{"", "cpu", "ref"}, o.Backend) {
+		return nil // not in this process's memory
+	}
+	kv, err := kvBytes(c.Config, o)
+	if err != nil {
+		return badOptions{err}
+	}
+	if err := room.Check(weightBytes(c.Inspect(), o), kv, available); err != nil {
 		return fmt.Errorf("open model %s: %w", c.Dir, err)
 	}
 	return nil
@@ -36,17 +56,13 @@ func weightBytes(in model.Inspection, o Options) int64 {
 	return in.Bytes
 }
 
-// kvBytes is what the KV pages take, 0 where the options are wrong, which whoever makes the
-// pages reports.
-func kvBytes(c model.Config, o Options) int64 {
-	page := cpu.PageBytes(c, cpu.DefaultKV(o.Compute))
-	plan, err := planKV(c, o, 4)
+// kvBytes is what the KV pages take.
+func kvBytes(c model.Config, o Options) (int64, error) {
+	page, element := cpu.PageBytes(c, cpu.DefaultKV(o.Compute)), int64(4)
 	if o.Backend == "ref" {
-		page = 2 * cpu.PageBytes(c, "f32")
-		plan, err = planKV(c, o, 8)
+		element = 8
+		page = backend.PageTokens * element * c.KVElementsPerToken()
 	}
-	if err != nil {
-		return 0
-	}
-	return int64(plan.pages) * page
+	plan, err := planKV(c, o, element)
+	return int64(plan.pages) * page, err
 }

@@ -23,7 +23,7 @@ const DefaultBackend = "cpu"
 // Open opens a model. A folder without a tokenizer, and a build without the tokenizer
 // library, give an engine for token ids only (see Engine.Tokenizer). Its errors wrap model's
 // sentinels for what is wrong with the folder, backend.ErrUnavailable for a backend that
-// this build or machine doesn't have, and ErrMemory. The caller must Close the engine.
+// this build or machine doesn't have, ErrOptions and ErrMemory. The caller must Close the engine.
 //
 // ctx is asked between the stages of opening; the longest, packing the weights, takes seconds
 // for each gigabyte.
