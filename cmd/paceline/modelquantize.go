@@ -104,7 +104,11 @@ func (f *quantizeFlags) run(cmd *cobra.Command, name, dst string) error {
 	if !f.noQuality {
 		c, err := compareModels(cmd, compared{model: dst, against: src, flags: f.engine})
 		if err != nil {
-			return fmt.Errorf("%w\n%s is written and whole; its quality isn't known: try again with paceline model score %s --against %s", err, dst, quoteWord(dst), quoteWord(name))
+			code := exitMachine
+			if known := (*exitError)(nil); errors.As(err, &known) {
+				code = known.code
+			}
+			return fail(code, "%w\n%s is written and whole; its quality isn't known: try again with paceline model score %s --against %s", err, dst, quoteWord(dst), quoteWord(name))
 		}
 		out.Quality = &c
 	}
