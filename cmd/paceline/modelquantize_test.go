@@ -48,6 +48,31 @@ func TestQuantize(t *testing.T) {
 	paceline(t, "generate", "robot-stories", "--weights", "w8", "--greedy", "-n", "8").expect(t, exitOK, "8 tokens")
 }
 
+// TestQuantizeCalibrated: by a text that the model wrote itself.
+func TestQuantizeCalibrated(t *testing.T) {
+	parent := t.TempDir()
+	written := printed[generation](t, "generate", "robot-stories", "--temperature", "1", "--top-p", "1", "--seed", "4", "--ignore-eos", "-n", "512", "--json")
+	text := filepath.Join(parent, "text")
+	if err := os.WriteFile(text, []byte(written.Text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	stories, err := os.ReadFile(filepath.Join("..", "..", "engine", "testdata", "stories.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := map[string]float64{}
+	for algorithm, more := range map[string][]string{"search": nil, "gptq": {"--calibrate", text}} {
+		dir := filepath.Join(parent, algorithm)
+		args := append([]string{"model", "quantize", "robot-stories", dir, "--weights", "w4", "--no-quality", "--algorithm", algorithm}, more...)
+		paceline(t, args...).expect(t, exitOK, "(w4, "+algorithm+")")
+		away[algorithm] = printed[comparison](t, "model", "score", dir, "--against", "robot-stories", "--text", string(stories), "--json").KLMean
+	}
+	if away["gptq"] > 0.9*away["search"] {
+		t.Errorf("the divergence is %v by gptq, %v by search", away["gptq"], away["search"])
+	}
+	t.Logf("mean divergence on stories: %v", away)
+}
+
 func TestQuantizeRefuses(t *testing.T) {
 	parent := t.TempDir()
 	w8 := filepath.Join(parent, "w8")
@@ -66,7 +91,10 @@ func TestQuantizeRefuses(t *testing.T) {
 	quantize("robot-stories", w8, "w4").expect(t, exitRequest, "isn't empty", "--force")
 	quantize(w8, filepath.Join(parent, "x"), "w4").expect(t, exitRequest, "quantised as w8 already")
 	quantize("robot-stories", filepath.Join(parent, "x"), "w3").expect(t, exitRequest, "want w8 or w4")
-	quantize("robot-stories", filepath.Join(parent, "x"), "w4", "--algorithm", "best").expect(t, exitRequest, "want rtn or search")
+	quantize("robot-stories", filepath.Join(parent, "x"), "w4", "--algorithm", "best").expect(t, exitRequest, "want rtn, search or gptq")
+	quantize("robot-stories", filepath.Join(parent, "x"), "w4", "--algorithm", "gptq").expect(t, exitRequest, "--calibrate FILE")
+	quantize("robot-stories", filepath.Join(parent, "x"), "w4", "--calibrate", "text").expect(t, exitRequest, "--algorithm gptq")
+	quantize("robot-stories", filepath.Join(parent, "x"), "w4", "--algorithm", "gptq", "--calibrate", filepath.Join(parent, "none")).expect(t, exitRequest, "none")
 	quantize(filepath.Join(parent, "none"), filepath.Join(parent, "x"), "w4").expect(t, exitRequest, "no model folder")
 	paceline(t, "model", "quantize", "robot-stories", w8).expect(t, exitRequest, "weights")
 	paceline(t, "model", "score", w8, "--weights", "w4", "--ids", "1").expect(t, exitRequest, "quantised as w8")
