@@ -10,7 +10,6 @@ import (
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/cpu"
 	"github.com/paceline/paceline/engine/model"
-	"github.com/paceline/paceline/engine/model/quant"
 	"github.com/paceline/paceline/engine/ref"
 	"github.com/paceline/paceline/engine/room"
 	"github.com/paceline/paceline/engine/sched"
@@ -135,17 +134,12 @@ func openBackend(c *model.Checkpoint, o Options) (backend.Backend, error) {
 	}
 	switch name {
 	case "cpu":
-		if format, err := quant.OnLoad(c, o.Weights); err != nil {
-			return nil, err
-		} else if format != "" || c.Quantization != nil {
-			return nil, fmt.Errorf("backend cpu: %w: it has no kernels for quantised weights yet; take ref", backend.ErrUnavailable)
-		}
 		room, err := planKV(c.Config, o, 4) // K and V are float32
 		if err != nil {
 			return nil, err
 		}
 		return cpu.Open(c, cpu.Options{
-			Pages: room.pages, MaxContext: room.context, Threads: o.Threads, Compute: o.Compute, ISA: o.ISA,
+			Pages: room.pages, MaxContext: room.context, Threads: o.Threads, Compute: o.Compute, Weights: o.Weights, ISA: o.ISA,
 		})
 	case "ref":
 		switch {
