@@ -10,6 +10,7 @@ import (
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/cpu"
 	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/model/quant"
 	"github.com/paceline/paceline/engine/ref"
 	"github.com/paceline/paceline/engine/sched"
 	"github.com/paceline/paceline/engine/token"
@@ -104,6 +105,11 @@ func openBackend(c *model.Checkpoint, o Options) (backend.Backend, error) {
 	}
 	switch name {
 	case "cpu":
+		if format, err := quant.OnLoad(c, o.Weights); err != nil {
+			return nil, err
+		} else if format != "" || c.Quantization != nil {
+			return nil, fmt.Errorf("backend cpu: %w: it has no kernels for quantised weights yet; take ref", backend.ErrUnavailable)
+		}
 		room, err := planKV(c.Config, o, 4) // K and V are float32
 		if err != nil {
 			return nil, err
@@ -124,7 +130,7 @@ func openBackend(c *model.Checkpoint, o Options) (backend.Backend, error) {
 		if err != nil {
 			return nil, err
 		}
-		return ref.Open(c, ref.Options{Pages: room.pages, MaxContext: room.context})
+		return ref.Open(c, ref.Options{Pages: room.pages, MaxContext: room.context, Weights: o.Weights})
 	case "cuda":
 		return nil, fmt.Errorf("backend cuda: %w: this build has none; take cpu", backend.ErrUnavailable)
 	}

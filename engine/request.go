@@ -11,6 +11,7 @@ type Options struct {
 	ModelDir   string // a Hugging Face style folder
 	Backend    string // "cpu" (default), "ref", "cuda"
 	Compute    string // "f32" (default) or "bf16": activations of matrix products where the backend has a choice
+	Weights    string // "" (as stored), "bf16" (as stored, which must be so), "w8" or "w4": quantised as they are loaded
 	ISA        string // forces a kernel set ("avx512", "avx2", "scalar"); empty: the best one
 	Threads    int    // 0: one a core
 	MaxContext int    // positions a sequence may have; 0: ContextHint, cut to what KVBytes holds
