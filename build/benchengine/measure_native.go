@@ -170,11 +170,19 @@ func (g generated) last() time.Time { return g.at[len(g.at)-1] }
 
 // generate computes a prompt of n ids, different for each salt, and tokens more, greedily.
 func (d driver) generate(ctx context.Context, e *engine.Engine, n, tokens, salt int) (generated, error) {
-	var g generated
-	s, err := e.Submit(ctx, engine.Request{Prompt: promptIDs(n, salt, e.Model().Config.VocabSize), MaxTokens: tokens, IgnoreEOS: true, NoCache: true})
+	s, err := submit(ctx, e, n, tokens, salt)
 	if err != nil {
-		return g, err
+		return generated{}, err
 	}
+	return collect(s, tokens)
+}
+
+func submit(ctx context.Context, e *engine.Engine, n, tokens, salt int) (*engine.Stream, error) {
+	return e.Submit(ctx, engine.Request{Prompt: promptIDs(n, salt, e.Model().Config.VocabSize), MaxTokens: tokens, IgnoreEOS: true, NoCache: true})
+}
+
+// collect waits for the end of a stream that must have so many tokens.
+func collect(s *engine.Stream, tokens int) (g generated, err error) {
 	for ev := range s.Events() {
 		if ev.Token >= 0 {
 			g.at = append(g.at, ev.At)

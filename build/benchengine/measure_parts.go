@@ -21,19 +21,27 @@ func (d driver) streamsRate(ctx context.Context, e *engine.Engine) (float64, err
 	if _, err := d.generate(ctx, e, d.prompt, 4, d.stream); err != nil {
 		return 0, err
 	}
-	all := make([]generated, d.stream)
-	errs := make([]error, d.stream)
-	var streams sync.WaitGroup
-	for i := range all {
-		streams.Go(func() { all[i], errs[i] = d.generate(ctx, e, d.prompt, d.decode+1, i) })
+	// All are queued before any is read: they begin as one.
+	var streams []*engine.Stream
+	for i := range d.stream {
+		s, err := submit(ctx, e, d.prompt, d.decode+1, i)
+		if err != nil {
+			return 0, err
+		}
+		streams = append(streams, s)
 	}
-	streams.Wait()
+	times, errs := make([][]time.Time, len(streams)), make([]error, len(streams))
+	var reading sync.WaitGroup
+	for i, s := range streams {
+		reading.Go(func() {
+			var g generated
+			g, errs[i] = collect(s, d.decode+1)
+			times[i] = g.at
+		})
+	}
+	reading.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return 0, err
-	}
-	times := make([][]time.Time, len(all))
-	for i, g := range all {
-		times[i] = g.at
 	}
 	return sharedRate(times)
 }
