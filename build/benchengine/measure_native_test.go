@@ -135,8 +135,8 @@ func TestWeightSizes(t *testing.T) {
 	groups := int64(24 * ((896+128+128+896+4864+4864)*7 + 896*38))
 	for format, want := range map[string]int64{
 		"bf16": 2 * all,
-		"w8":   matrices + 4*rows + 4*vectors,
-		"w4":   inW4 + 2*groups + embedding + 4*151_936 + 4*vectors,
+		"w8":   matrices + 4*rows + 2*vectors,
+		"w4":   inW4 + 2*groups + embedding + 4*151_936 + 2*vectors,
 	} {
 		if got := weightSizes(c, format); got.all != want || got.perToken != want {
 			t.Errorf("%s: %+v, want %d for both: the head is tied", format, got, want)

@@ -70,7 +70,7 @@ type sizes struct {
 
 // weightSizes is what format needs for a model, by its definition: W8 has a byte a number and
 // an f32 scale a row, W4 half a byte and an f16 scale for 128 numbers with the embedding
-// and the head in W8; vectors are f32 there, and two bytes a number in bf16.
+// and the head in W8; bf16 has two bytes a number, and so have vectors in every format.
 func weightSizes(c model.Config, format string) sizes {
 	const group = 128
 	var s sizes
@@ -82,9 +82,7 @@ func weightSizes(c model.Config, format string) sizes {
 		bytes := 2 * numbers
 		head := t.Part == "embedding" || t.Part == "head"
 		switch {
-		case format == "bf16":
-		case len(t.Shape) == 1:
-			bytes = 4 * numbers
+		case format == "bf16", len(t.Shape) == 1:
 		case format == "w4" && !head:
 			rows, columns := int64(t.Shape[0]), int64(t.Shape[1])
 			bytes = numbers/2 + 2*rows*((columns+group-1)/group)
