@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -61,4 +62,11 @@ func playServer(port string) int {
 	})
 	fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+port, mux))
 	return 1
+}
+
+func line(v any) int {
+	if json.NewEncoder(os.Stdout).Encode(v) != nil {
+		return 1
+	}
+	return 0
 }
