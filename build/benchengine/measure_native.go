@@ -100,7 +100,8 @@ func (d driver) measure(ctx context.Context, kind plan.Kind) (m output.Measured,
 		return m, err
 	}
 	s := e.Stats()
-	m.Note = fmt.Sprintf("%s, weights %s, activations %s, %d threads", s.Backend.ISA, s.Backend.Weights, s.Backend.Compute, s.Backend.Threads)
+	m.Note = fmt.Sprintf("%s, weights %s, activations %s, KV %d bytes a token, %d threads",
+		s.Backend.ISA, s.Backend.Weights, s.Backend.Compute, s.BytesPerPage/backend.PageTokens, s.Backend.Threads)
 	sizes := weightSizes(e.Model().Config, d.format(e))
 	m.BytesPerToken = float64(sizes.perToken)
 	m.NeededBytes = float64(sizes.all + s.BytesPerPage*driverContext/backend.PageTokens)

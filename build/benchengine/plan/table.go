@@ -64,17 +64,20 @@ func peerFormat(ours string) string {
 	return map[string]string{"bf16": "bf16", "w8": "q8_0", "w4": "q4_0"}[ours]
 }
 
+// compute is the type of activations that the engine is asked for: exact f32 where one token at
+// a time is bound by memory and rounding gains nothing, else bf16, as the peers round.
+func compute(k Kind) string {
+	if k == Decode || k == Start {
+		return "f32"
+	}
+	return "bf16"
+}
+
 // Table is what the engine has to reach: the aims of this project for the CPU backend, on
 // Qwen2.5-0.5B.
 func Table() []Row {
-	// Activations in f32 are exact; prefill may round them to bf16, as the peers do.
-	exact := func(k Kind, format string) Task {
-		return Task{Program: Engine, Kind: k, Format: format, Compute: "f32"}
-	}
-	rounded := func(k Kind, format string) Task {
-		t := exact(k, format)
-		t.Compute = "bf16"
-		return t
+	task := func(k Kind, format string) Task {
+		return Task{Program: Engine, Kind: k, Format: format, Compute: compute(k)}
 	}
 	var rows []Row
 	add := func(id, title string, ours Task, targets ...Target) {
@@ -88,7 +91,7 @@ func Table() []Row {
 	llama := func(want float64, ours Task) Target { return against(want, ours, LlamaCpp, peerFormat(ours.Format)) }
 
 	decode := func(format string) Task {
-		t := exact(Decode, format)
+		t := task(Decode, format)
 		t.Decode = decodeTokens
 		return t
 	}
@@ -100,7 +103,7 @@ func Table() []Row {
 	add("decode-w4", "decode 64, W4 with W8 head", w4, llama(1.2, w4), Target{Check: Share, Want: 0.78}, against(7, w4, Candle, "f32"))
 
 	prefill := func(format string, n int) Task {
-		t := rounded(Prefill, format)
+		t := task(Prefill, format)
 		t.Prompt = n
 		return t
 	}
@@ -119,18 +122,18 @@ func Table() []Row {
 
 	for _, format := range []string{"bf16", "w8"} {
 		for _, n := range []int{8, 32} {
-			t := rounded(Streams, format)
+			t := task(Streams, format)
 			t.Prompt, t.Decode, t.Streams = streamPrompt, streamTokens, n
 			add(fmt.Sprintf("streams-%d-%s", n, format), fmt.Sprintf("aggregate decode, %d streams, %s", n, formatTitle(format)), t, llama(1.2, t))
 		}
 	}
 	for _, format := range []string{"bf16", "w8"} {
-		t := rounded(TTFT, format)
+		t := task(TTFT, format)
 		t.Prompt = httpPrompt
 		add("ttft-"+format, "TTFT, 128 prompt tokens over HTTP, "+formatTitle(format), t, llama(1.3, t))
 	}
 	for _, format := range []string{"bf16", "w8"} {
-		t := rounded(Memory, format)
+		t := task(Memory, format)
 		t.Prompt, t.Decode = contextLength-decodeTokens, decodeTokens
 		add("memory-"+format, "resident at 4,096 tokens of context, "+formatTitle(format), t, Target{Check: Needed, Want: 1.15})
 	}
@@ -139,7 +142,7 @@ func Table() []Row {
 		packed bool
 		want   float64
 	}{{"bf16", false, 1.5}, {"w8", true, 0.8}} {
-		t := exact(Start, s.format)
+		t := task(Start, s.format)
 		t.Prompt, t.Packed = startPrompt, s.packed
 		title := "start to first token, " + formatTitle(s.format)
 		if s.packed {
