@@ -29,11 +29,8 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "-measure" {
 		os.Exit(measureMain(ctx, os.Args[2:], os.Stdout, os.Stderr))
 	}
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "benchengine:", err)
-		if errors.Is(err, flag.ErrHelp) {
-			os.Exit(2)
-		}
 		os.Exit(1)
 	}
 }

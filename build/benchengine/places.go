@@ -80,6 +80,9 @@ type listed struct{ name, version, path string }
 
 // ask runs build/peers.sh and reads what it lists.
 func (p places) ask(ctx context.Context, stderr io.Writer, args ...string) ([]listed, error) {
+	if _, err := os.Stat(p.script); err != nil {
+		return nil, fmt.Errorf("find the peers: %w; run this in the project's own folder, or name its build/peers.sh by -peers", err)
+	}
 	cmd := exec.CommandContext(ctx, p.script, args...)
 	cmd.Stderr = stderr
 	out, err := cmd.Output()

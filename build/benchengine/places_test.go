@@ -21,6 +21,38 @@ func TestParseListed(t *testing.T) {
 	}
 }
 
+// TestAllPlaces finds everything by a script like build/peers.sh.
+func TestAllPlaces(t *testing.T) {
+	t.Setenv("PACELINE_CACHE", t.TempDir())
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"config.json": `{"vocab_size": 2048}`, "model.safetensors": "",
+		"peers.sh": `#!/bin/sh
+case "$1" in
+--where) printf 'llama.cpp\tllama 1\t/l\ntransformers\t5\t/t/python\n' ;;
+--gguf) [ -f "$2/config.json" ] && printf 'bf16\t1\t/g/bf16\nq8_0\t1\t/g/q8\n' ;;
+esac
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := places{models: map[string]string{"bf16": dir}, script: filepath.Join(dir, "peers.sh"), threads: 3}
+	got, versions, err := p.all(t.Context(), &bytes.Buffer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Llama != "/l" || got.Python != "/t/python" || got.Candle != "" || got.GGUF["q8_0"] != "/g/q8" || got.GGUF["q4_0"] != "" ||
+		got.Threads != 3 || got.Vocabulary != 2048 || got.Models["bf16"] != dir || versions["llama.cpp"] != "llama 1" {
+		t.Errorf("%+v, versions %v", got, versions)
+	}
+	p.script = filepath.Join(dir, "nowhere.sh")
+	if _, _, err := p.all(t.Context(), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "-peers") {
+		t.Errorf("without the script: %v", err)
+	}
+}
+
 func FuzzParseListed(f *testing.F) {
 	f.Add("llama.cpp\t1\t/c/bin\n")
 	f.Fuzz(func(t *testing.T, s string) {
