@@ -38,6 +38,7 @@ type engine struct {
 	sampler sample.Sampler
 	logits  []float32 // handed out by Collect
 	logProb []float32
+	top     []backend.Likely
 	solo    int // work up to which one thread computes
 	closed  bool
 }

@@ -119,6 +119,10 @@ func (l *Loop) take(q *seq, row *backend.Row, out *backend.RowOut, at time.Time)
 		id = l.hooks.Token(id, *row.Sample)
 	}
 	q.tokens = append(q.tokens, id)
+	q.Editor.Drew(id)
+	if row.TopLogProbs > 0 {
+		q.LogProbs(out.TokenLogProb, out.Top)
+	}
 	last := len(q.tokens)-len(q.Prompt) == q.MaxTokens
 	switch {
 	case q.Sink.Token(id, at, last):
