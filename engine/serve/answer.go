@@ -112,14 +112,14 @@ func (s *Server) complete(a api) handle {
 		var ctx context.Context
 		ctx, x.cancel = context.WithCancel(r.Context()) // which ends when the client hangs up
 		defer x.cancel()
-		pieces, f := x.submit(ctx, request)
+		events, f := x.submit(ctx, request)
 		if f != nil {
 			return f
 		}
 		if q.stream {
-			return x.stream(pieces)
+			return x.stream(events)
 		}
-		return x.whole(pieces)
+		return x.whole(events)
 	}
 }
 
@@ -175,8 +175,8 @@ func (x *exchange) ended(f *engine.Finish) *failure {
 }
 
 // whole gathers the answer and sends it at once.
-func (x *exchange) whole(pieces <-chan piece) *failure {
-	for p := range pieces {
+func (x *exchange) whole(all pieces) *failure {
+	for p := range all.all() {
 		t := x.choices[p.choice]
 		t.text.WriteString(p.Text)
 		if d, ok := x.drawn(p.Event); ok {

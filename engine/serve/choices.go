@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -28,13 +29,13 @@ type piece struct {
 
 // submit asks the engine for all choices: the same but for their seeds, which count up, so that
 // each is another and all can be had again. The events must be read to their end.
-func (x *exchange) submit(ctx context.Context, r engine.Request) (<-chan piece, *failure) {
+func (x *exchange) submit(ctx context.Context, r engine.Request) (pieces, *failure) {
 	streams := make([]*engine.Stream, x.q.n)
 	for i := range streams {
 		var err error
 		if streams[i], err = x.s.engine.Submit(ctx, r); err != nil {
 			x.cancel() // those before; nobody reads their events
-			return nil, x.s.submitted(err)
+			return pieces{}, x.s.submitted(err)
 		}
 		r.Sampling.Seed++
 		x.choices = append(x.choices, &told{speller: speller{
@@ -44,8 +45,39 @@ func (x *exchange) submit(ctx context.Context, r engine.Request) (<-chan piece, 
 	return together(streams), nil
 }
 
-// together gives the events of all streams as they come, and is closed after the last.
-func together(streams []*engine.Stream) <-chan piece {
+// pieces are the events of all choices as they come. Those of a single one need no goroutine between
+// the engine and the connection.
+type pieces struct {
+	one  <-chan engine.Event
+	many <-chan piece
+}
+
+// all gives them to the last.
+func (p pieces) all() iter.Seq[piece] {
+	return func(yield func(piece) bool) {
+		if p.one == nil {
+			for q := range p.many {
+				if !yield(q) {
+					return
+				}
+			}
+			return
+		}
+		for ev := range p.one {
+			if !yield(piece{Event: ev}) {
+				return
+			}
+		}
+	}
+}
+
+// waiting is how many could be read at once.
+func (p pieces) waiting() int { return len(p.one) + len(p.many) }
+
+func together(streams []*engine.Stream) pieces {
+	if len(streams) == 1 {
+		return pieces{one: streams[0].Events()}
+	}
 	out := make(chan piece, 64)
 	var wg sync.WaitGroup
 	for i, s := range streams {
@@ -59,7 +91,7 @@ func together(streams []*engine.Stream) <-chan piece {
 		wg.Wait()
 		close(out)
 	}()
-	return out
+	return pieces{many: out}
 }
 
 // note counts an event. A choice that broke ends the others: an answer is whole or none.

@@ -17,13 +17,14 @@ import (
 	"github.com/paceline/paceline/engine"
 )
 
-// TestAThousandAtOnce: on a cache of eight pages, behind sixteen places. Who has no place is told
+// TestAThousandAtOnce: on a cache of a few pages, behind sixteen places. Who has no place is told
 // when to come back; who has one gets what it would get alone; and nothing is left behind.
 func TestAThousandAtOnce(t *testing.T) {
 	const requests, seeds = 1000, 8
-	e := robots(t, engine.Options{KVBytes: 8 * 192 << 10, MaxContext: 256, Faults: []engine.Fault{{Kind: engine.FaultStall, Factor: 0.01, Every: 1}}})
-	if pages := e.Stats().PagesTotal; pages != 8 {
-		t.Fatalf("%d pages, want 8", pages)
+	e := robots(t, engine.Options{KVBytes: 5 * 192 << 10, MaxContext: 256, Faults: []engine.Fault{{Kind: engine.FaultStall, Factor: 0.01, Every: 1}}})
+	pages := e.Stats().PagesTotal
+	if pages > 12 {
+		t.Fatalf("%d pages: nobody would wait for one", pages)
 	}
 	s, err := New(e, Options{Name: "robots", MaxRequests: 16})
 	if err != nil {
@@ -97,7 +98,7 @@ func TestAThousandAtOnce(t *testing.T) {
 		t.Errorf("%d answered and %d refused of %d", done, full, requests)
 	}
 	st := e.Stats()
-	if st.PagesUsed != 0 || st.PagesPeak > 8 || st.Requests != uint64(done+seeds) || s.places.used.Load() != 0 {
+	if st.PagesUsed != 0 || st.PagesPeak > pages || st.Requests != uint64(done+seeds) || s.places.used.Load() != 0 {
 		t.Errorf("%+v, %d places taken, %d requests answered", st, s.places.used.Load(), done)
 	}
 	client.CloseIdleConnections()

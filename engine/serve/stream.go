@@ -10,9 +10,9 @@ import (
 // stream sends the answer as it comes. Its status is sent with the first token, so that what
 // goes wrong before has a status of its own. When the client is gone, or doesn't read, the
 // request ends; its remaining events are thrown away.
-func (x *exchange) stream(pieces <-chan piece) *failure {
+func (x *exchange) stream(all pieces) *failure {
 	begun, gone := false, false
-	for p := range pieces {
+	for p := range all.all() {
 		x.note(p)
 		if gone || p.Token < 0 && p.Finish.Reason != engine.FinishStop && p.Finish.Reason != engine.FinishLength {
 			continue
@@ -24,7 +24,7 @@ func (x *exchange) stream(pieces <-chan piece) *failure {
 		if err == nil {
 			err = x.tell(p)
 		}
-		if err == nil && len(pieces) == 0 {
+		if err == nil && all.waiting() == 0 {
 			err = x.flush()
 		}
 		if err != nil {
