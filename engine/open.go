@@ -10,6 +10,7 @@ import (
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/cpu"
 	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/model/quant"
 	"github.com/paceline/paceline/engine/ref"
 	"github.com/paceline/paceline/engine/sched"
 	"github.com/paceline/paceline/engine/token"
@@ -28,6 +29,9 @@ const DefaultBackend = "cpu"
 func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	faults, err := newFaults(o.Faults)
 	if err != nil {
+		return nil, err
+	}
+	if err := o.check(); err != nil {
 		return nil, err
 	}
 	started := time.Now()
@@ -60,8 +64,31 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	e.loadTime = time.Since(started)
 	e.limits, e.pageBytes = e.back.Info(), e.back.Pages().BytesPerPage()
 	faults.vocab = c.Config.VocabSize
-	e.loop = sched.New(e.back, sched.Options{Hooks: faults.hooks()})
+	e.loop = sched.New(e.back, sched.Options{Hooks: faults.hooks(), MaxRows: o.MaxRows, CachedPages: o.cachedPages(e.pageBytes)})
 	return e, nil
+}
+
+// check reports what of the options makes no sense with any model.
+func (o Options) check() error {
+	switch {
+	case o.MaxRows < 0:
+		return fmt.Errorf("%d requests at a time: want 0 (the backend's limit) or more", o.MaxRows)
+	case o.PrefixCacheBytes < 0:
+		return fmt.Errorf("%d bytes of prefix cache: want 0 (all of the KV cache) or more", o.PrefixCacheBytes)
+	case o.NoPrefixCache && o.PrefixCacheBytes > 0:
+		return fmt.Errorf("%d bytes of prefix cache, and none: give one of the two", o.PrefixCacheBytes)
+	}
+	return nil
+}
+
+// cachedPages is sched.Options.CachedPages.
+func (o Options) cachedPages(pageBytes int64) int {
+	switch pages := o.PrefixCacheBytes / pageBytes; {
+	case o.NoPrefixCache, o.PrefixCacheBytes > 0 && pages == 0:
+		return -1
+	default:
+		return int(min(pages, 1<<24))
+	}
 }
 
 // describe keeps what is asked of the checkpoint after it was closed.
@@ -104,6 +131,11 @@ func openBackend(c *model.Checkpoint, o Options) (backend.Backend, error) {
 	}
 	switch name {
 	case "cpu":
+		if format, err := quant.OnLoad(c, o.Weights); err != nil {
+			return nil, err
+		} else if format != "" || c.Quantization != nil {
+			return nil, fmt.Errorf("backend cpu: %w: it has no kernels for quantised weights yet; take ref", backend.ErrUnavailable)
+		}
 		room, err := planKV(c.Config, o, 4) // K and V are float32
 		if err != nil {
 			return nil, err
@@ -124,7 +156,7 @@ func openBackend(c *model.Checkpoint, o Options) (backend.Backend, error) {
 		if err != nil {
 			return nil, err
 		}
-		return ref.Open(c, ref.Options{Pages: room.pages, MaxContext: room.context})
+		return ref.Open(c, ref.Options{Pages: room.pages, MaxContext: room.context, Weights: o.Weights})
 	case "cuda":
 		return nil, fmt.Errorf("backend cuda: %w: this build has none; take cpu", backend.ErrUnavailable)
 	}

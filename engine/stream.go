@@ -65,7 +65,7 @@ func (s *sink) Token(id int32, at time.Time, last bool) (stop bool) {
 	if slices.Contains(s.ends, id) {
 		s.reason = FinishStop
 		ev.Text = s.flush()
-		s.last = &ev
+		s.last = new(ev)
 		return true
 	}
 	ev.Text = s.push(id)
@@ -73,7 +73,7 @@ func (s *sink) Token(id int32, at time.Time, last bool) (stop bool) {
 		ev.Text += s.flush()
 	}
 	if last || s.reason != "" {
-		s.last = &ev
+		s.last = new(ev) // a copy, so that the events before it need no memory of their own
 		return s.reason != ""
 	}
 	s.stream.events <- ev
@@ -135,6 +135,7 @@ func (s *sink) Done(r sched.Result) {
 	}
 	f := &Finish{
 		Reason: s.reason, Err: s.err, PromptTokens: s.promptTokens, OutputTokens: r.OutputTokens,
+		CachedTokens: r.CachedTokens, PrefillChunks: r.Chunks, Preemptions: r.Preemptions, Waited: r.Waited,
 		Queued: r.Queued, PrefillStart: r.PrefillStart, PrefillEnd: r.PrefillEnd, End: r.End,
 	}
 	switch r.Reason {

@@ -23,6 +23,7 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*Stream, error) {
 	job := sched.Job{
 		Prompt: r.Prompt, MaxTokens: tokens, Sampling: r.Sampling, Sink: s,
 		Editor: sample.NewEditor(r.Penalties, r.Prompt, s.ends, r.MinTokens), TopLogProbs: r.LogProbs, LogProbs: s.likely,
+		Priority: r.Priority, Owner: r.Owner, NoCache: r.NoCache, NoKV: r.NoKV,
 	}
 	if err := e.loop.Submit(ctx, job); err != nil {
 		return nil, fmt.Errorf("request: %w", own(err))
@@ -92,4 +93,34 @@ func (e *Engine) Score(ctx context.Context, ids []int32) (Score, error) {
 		LastLogits: r.Logits, Argmax: sample.Argmax(r.Logits),
 		LogSumExp: sample.LogSumExp(r.Logits), SumLogProb: r.SumLogProb,
 	}, nil
+}
+
+// Logits computes ids, at least one and at most the context, one after the other, and calls
+// each with the logits after ids[0..i] for each i in its order. logits has a number for each
+// id of the vocabulary and holds for the call only; nothing else is computed meanwhile.
+// An error that each gives ends it. It is for judging a model, and slower than Score.
+func (e *Engine) Logits(ctx context.Context, ids []int32, each func(i int, logits []float32) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(scoreSink, 1)
+	var failed error // written by the loop before it calls Done
+	take := func(i int, logits []float32) {
+		if failed != nil {
+			return
+		}
+		if failed = each(i, logits); failed != nil {
+			cancel(failed)
+		}
+	}
+	if err := e.loop.Submit(ctx, sched.Job{Prompt: ids, Logits: take, Sink: done}); err != nil {
+		return fmt.Errorf("logits of %d tokens: %w", len(ids), own(err))
+	}
+	r := <-done
+	switch {
+	case failed != nil:
+		return failed
+	case r.Reason != sched.ReasonScored:
+		return fmt.Errorf("logits of %d tokens: %w", len(ids), own(r.Err))
+	}
+	return nil
 }

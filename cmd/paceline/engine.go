@@ -19,9 +19,11 @@ import (
 type engineFlags struct {
 	backend string
 	compute string
+	weights string
 	isa     string
 	threads int
 	context int
+	hint    int   // positions that are needed at most; 0: the model's limit
 	kvBytes int64 // 0: automatic
 	faults  []string
 }
@@ -29,13 +31,14 @@ type engineFlags struct {
 func (f *engineFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.backend, "backend", "cpu", "cpu, or ref (float64, slow, the oracle)")
 	cmd.Flags().StringVar(&f.compute, "compute", "", "activations of matrix products: f32 (exact) or bf16 (faster prefill)")
+	cmd.Flags().StringVar(&f.weights, "weights", "", "quantise while loading: w8 or w4; bf16 wants them stored so (default: as they are stored)")
 	cmd.Flags().StringVar(&f.isa, "isa", "", "kernel set: avx512, avx2, scalar (default: the best this CPU has)")
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads that compute (default: one a core)")
 	cmd.Flags().IntVar(&f.context, "context", 0, "positions a sequence may have (default: the model's limit)")
 }
 
 func (f *engineFlags) open(cmd *cobra.Command, dir string) (*engine.Engine, error) {
-	o := engine.Options{ModelDir: dir, Backend: f.backend, Compute: f.compute, ISA: f.isa, Threads: f.threads, MaxContext: f.context, KVBytes: f.kvBytes}
+	o := engine.Options{ModelDir: dir, Backend: f.backend, Compute: f.compute, Weights: f.weights, ISA: f.isa, Threads: f.threads, MaxContext: f.context, ContextHint: f.hint, KVBytes: f.kvBytes}
 	for _, s := range f.faults {
 		fault, err := engine.ParseFault(s)
 		if err != nil {

@@ -17,12 +17,12 @@ import (
 
 func modelCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "model", Short: "fetch, make, inspect and score models",
-		Long: `Fetches, makes, inspects and scores models. A MODEL is a folder with config.json,
+		Use: "model", Short: "fetch, make, inspect, quantise and score models",
+		Long: `Fetches, makes, inspects, quantises and scores models. A MODEL is a folder with config.json,
 tokenizer.json and *.safetensors, the name of one that was pulled (ORG/NAME), or
 robot-stories, which this program carries.`,
 	}
-	cmd.AddCommand(pullCommand(), listCommand(), synthCommand(), inspectCommand(), tokenizeCommand(), scoreCommand())
+	cmd.AddCommand(pullCommand(), listCommand(), synthCommand(), inspectCommand(), tokenizeCommand(), scoreCommand(), quantizeCommand())
 	return cmd
 }
 
@@ -32,8 +32,9 @@ func synthCommand() *cobra.Command {
 		Use:   "synth PRESET DIR",
 		Short: "write a model of a real architecture with random weights, for measuring speed",
 		Long: `Writes a model folder with the full-size architecture of PRESET and seeded random
-weights. It serves measurements of speed; its text means nothing, and every result
-made with it says "synthetic".
+weights, and a tokenizer made for it that covers its whole vocabulary. It serves
+measurements of speed; its text means nothing, and every result made with it says
+"synthetic".
 
 Presets: qwen2.5-0.5b (about 1 GB), tiny.`,
 		Example: "  paceline model synth qwen2.5-0.5b ./qwen-synthetic\n  paceline run throughput --model ./qwen-synthetic",
@@ -59,8 +60,8 @@ Presets: qwen2.5-0.5b (about 1 GB), tiny.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&o.TokenizerDir, "tokenizer", "", "copy the tokenizer from this model folder (default: a byte-level one)")
-	cmd.Flags().Uint64Var(&o.Seed, "seed", 0, "of the weights")
+	cmd.Flags().StringVar(&o.TokenizerDir, "tokenizer", "", "copy the tokenizer from this model folder (default: one is made)")
+	cmd.Flags().Uint64Var(&o.Seed, "seed", 0, "of the weights and of the tokenizer's invented words")
 	return cmd
 }
 
@@ -98,7 +99,10 @@ func printInspection(w io.Writer, in model.Inspection) error {
 	row("context", "%d tokens, rope theta %g", in.Context, in.Config.RopeTheta)
 	row("config dialect", "%s", in.Dialect)
 	row("parameters", "%.2f M, %s", float64(in.Parameters)/1e6, in.DType)
-	row("weights", "%.1f MB in %s", float64(in.Bytes)/1e6, plural(len(in.Files), "file"))
+	row("weights", "%.1f MB in %s, %.2f bits a weight", float64(in.Bytes)/1e6, plural(len(in.Files), "file"), in.Bits)
+	if q := in.Quantization; q != nil {
+		row("quantised", "%s by %s, groups of %d, embedding and head in %s, from %.12s", q.Weights, q.Algorithm, q.GroupSize, q.Head, q.SourceDigest)
+	}
 	row("read a token", "%.1f MB, %.1f MFLOP", float64(in.StepBytes)/1e6, float64(in.StepFlops)/1e6)
 	row("KV cache", "%d B a token in 16 bit, %.1f MB for a full context", in.KVBytes16, float64(in.KVContext)/1e6)
 	if in.Synthetic {
@@ -155,15 +159,25 @@ type scored struct {
 
 func scoreCommand() *cobra.Command {
 	var f engineFlags
-	var ids, text string
+	var ids, text, against string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "score MODEL (--ids 1,2,3 | --text T)",
-		Short: "logits after a text and how likely the model finds it",
-		Args:  cobra.ExactArgs(1),
+		Use:   "score MODEL (--ids 1,2,3 | --text T | --against OTHER)",
+		Short: "logits after a text and how likely the model finds it, or how far it lies from another",
+		Long: `Without --against: the logits after the last token, and how likely the model finds the
+text. With it: how far MODEL's predictions lie from OTHER's at each position, such as
+those of a quantised model from its source's; without --ids or --text on a fixed text
+of prose, numbers and code. --weights is for MODEL alone.`,
+		Example: `  paceline model score robot-stories --text "Once upon a time"
+  paceline model score ./qwen-w4 --against Qwen/Qwen2.5-0.5B-Instruct
+  paceline model score robot-stories --weights w4 --against robot-stories`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if (ids == "") == (text == "") {
+			switch {
+			case ids != "" && text != "", against == "" && ids == "" && text == "":
 				return fail(exitRequest, "give either --ids or --text")
+			case against != "":
+				return scoreAgainst(cmd, args[0], against, compared{flags: f, ids: ids, text: text}, asJSON)
 			}
 			dir, err := modelOrShipped(args[0])
 			if err != nil {
@@ -193,6 +207,7 @@ func scoreCommand() *cobra.Command {
 	f.add(cmd)
 	cmd.Flags().StringVar(&ids, "ids", "", "token ids: 1,2,3")
 	cmd.Flags().StringVar(&text, "text", "", "a text, tokenised without the chat template")
+	cmd.Flags().StringVar(&against, "against", "", "the model that MODEL is compared with")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, with the logits after the last token")
 	return cmd
 }

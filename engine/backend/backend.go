@@ -46,7 +46,8 @@ type Pages interface {
 	// BytesPerPage is the memory of one page over all layers, K and V together.
 	BytesPerPage() int64
 	// Copy copies the first tokens positions (1..PageTokens) of page src to page
-	// dst, over all layers. It must not touch pages of a batch in flight.
+	// dst, over all layers; what the others of dst hold afterwards isn't said. It must
+	// not touch pages of a batch in flight.
 	Copy(dst, src PageID, tokens int) error
 }
 
@@ -55,8 +56,9 @@ type Info struct {
 	Name        string // "ref", "cpu", "cuda"
 	Device      string // a person's words for the device: CPU or GPU model
 	ISA         string // kernel set in use ("avx512", "avx2", "scalar", "sm_90"); empty if there is one only
-	Compute     string // "f64", "f32" or "bf16": the type of activations in matrix products
-	Weights     string // "bf16", "f32", ...: how weights are held
+	Compute     string // "f64", "f32", "bf16" or "int8": the type of activations in matrix products
+	Weights     string // "bf16", "f32", "w8", "w4": how the weights of the layers are held
+	KV          string // "f64", "f32", "bf16" or "int8": how keys and values are held
 	Threads     int    // host threads that compute; 0 for a device
 	MaxInFlight int    // ≥ 1; ≥ 2 allows Row.Chained
 	MaxRows     int    // most rows of a batch

@@ -1,20 +1,25 @@
 //go:build native
 
-// Vectors of 16 floats for the two AVX-512 rows; the file that includes this
-// defines FN, IN, TABLE, NAME and perhaps HAVE_DOT.
+// Vectors of 16 floats for the AVX-512 rows; the file that includes this defines FN,
+// IN, TABLE, NAME and perhaps HAVE_VNNI and HAVE_DOT.
 #if defined(__x86_64__)
 #include "kernels.h"
 
 #include <immintrin.h>
 
 typedef __m512 vf;
+typedef __m512i vi;
 enum {
-	VL = 16,     // floats of a vector
-	TILE_M = 12, // rows of the product's register tile …
-	TILE_B = 2,  // … and blocks: 24 accumulators of 32 registers
-	LINE_B = 4,  // blocks of a single row
-	SMALL_M = 6, // tile of `small`, in rows …
-	SMALL_V = 4, // … and vectors
+	VL = 16,      // floats of a vector
+	TILE_M = 12,  // rows of the product's register tile …
+	TILE_B = 2,   // … and blocks: 24 accumulators of 32 registers
+#ifdef HAVE_VNNI
+	TILE_QM = 12, // the same for quantised weights
+#else
+	TILE_QM = 8, // the same, with room for what the sign trick needs
+#endif
+	TILE_QB = 2,
+	LINE_B = 4, // blocks of a single row
 };
 
 IN vf v_load(const float *p) { return _mm512_loadu_ps(p); }
@@ -54,6 +59,62 @@ IN void v_store_bf16(uint16_t *p, vf a)
 {
 	_mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(bf16_bits(a), 16)));
 }
+IN vf v_abs(vf a) { return _mm512_abs_ps(a); }
+IN vf v_whole(vi a) { return _mm512_cvtepi32_ps(a); }
+IN vi vi_set(int32_t i) { return _mm512_set1_epi32(i); }
+IN vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
+IN void vi_store(int32_t *p, vi a) { _mm512_storeu_si512(p, a); }
+// v_nearest rounds to whole numbers, ties to even.
+IN vi v_nearest(vf a) { return _mm512_cvtps_epi32(a); }
+IN void v_store_s8(int8_t *p, vi a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a)); }
+// v_half widens binary16.
+IN vf v_half(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+// v_byte is byte h of each four, signed, as floats.
+IN vf v_byte(const void *p, int h)
+{
+	return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(_mm512_loadu_si512(p), 24 - 8 * h), 24));
+}
+IN vi v_low(const void *p) { return _mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(15)); }
+IN vi v_high(const void *p)
+{
+	return _mm512_and_si512(_mm512_srli_epi16(_mm512_loadu_si512(p), 4), _mm512_set1_epi8(15));
+}
+#ifdef HAVE_VNNI
+// v_dot8 and v_dot4 add the products of four unsigned weights a lane and the four
+// signed activations at x. It is assembly for the operand in memory, broadcast as it is
+// read: the compiler's own form takes a register for it, and the sums go to memory.
+enum { W8_BIAS = 128 };
+IN vi v_w8(const void *p) { return _mm512_loadu_si512(p); }
+IN vi v_dot8(vi acc, vi w, const int8_t *x)
+{
+	__asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(w), "m"(*(const int32_t(*)[1])x));
+	return acc;
+}
+IN vi v_dot4(vi acc, vi w, const int8_t *x) { return v_dot8(acc, w, x); }
+#else
+// v_dot8 adds the products of four signed weights a lane and the four activations at
+// x. The multiplier takes one unsigned side: the weights get the activations' signs.
+// Sums of two products fit 16 bits, as neither side is -128.
+enum { W8_BIAS = 0 };
+IN vi v_four(const int8_t *x)
+{
+	int32_t four;
+	__builtin_memcpy(&four, x, sizeof four);
+	return _mm512_set1_epi32(four);
+}
+IN vi v_pairs(vi acc, vi unsigned8, vi signed8)
+{
+	return _mm512_add_epi32(acc, _mm512_madd_epi16(_mm512_maddubs_epi16(unsigned8, signed8), _mm512_set1_epi16(1)));
+}
+IN vi v_w8(const void *p) { return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(-128)); }
+IN vi v_dot8(vi acc, vi w, const int8_t *x)
+{
+	const vi a = v_four(x);
+	return v_pairs(acc, _mm512_abs_epi8(a), _mm512_mask_sub_epi8(w, _mm512_movepi8_mask(a), _mm512_setzero_si512(), w));
+}
+// v_dot4 does it for unsigned weights of 4 bits.
+IN vi v_dot4(vi acc, vi w, const int8_t *x) { return v_pairs(acc, w, v_four(x)); }
+#endif
 #ifdef HAVE_DOT
 // v_dot adds w·x of 16 pairs of bf16, the pair at x broadcast.
 IN vf v_dot(vf acc, const void *w, const void *x)

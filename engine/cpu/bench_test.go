@@ -13,6 +13,7 @@ import (
 
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/model/quant"
 )
 
 // envBenchModel names a model folder to measure beside the small one, for instance
@@ -112,7 +113,7 @@ func BenchmarkProduct(b *testing.B) {
 		}
 		for _, s := range []struct{ n, in, m int }{{4864, 896, 512}, {896, 4864, 512}, {4864, 896, 12}, {4864, 896, 1}} {
 			data, _ := bytesOf(make([]float32, s.n*s.in), model.BF16)
-			p, _ := packMatrix(model.BF16, model.BF16, data, s.n, s.in)
+			p, _ := packMatrix(model.BF16, tensorOf(model.BF16, data, s.n, s.in))
 			a, c := make([]float32, s.m*s.in), make([]float32, s.m*s.n)
 			h := make([]uint16, len(a))
 			run := func(name string, f func()) {
@@ -131,6 +132,15 @@ func BenchmarkProduct(b *testing.B) {
 			run("f32", func() { k.gemm(p, a, c, nil, s.m) })
 			if k.hasDot() {
 				run("bf16", func() { k.gemmDot(p, h, c, nil, s.m) })
+			}
+			for _, d := range []model.DType{model.W8, model.W4} {
+				w, err := quant.Matrix(tensorOf(model.BF16, data, s.n, s.in), d, quant.RTN)
+				if err != nil {
+					b.Fatal(err)
+				}
+				p, _ := packMatrix(d, w)
+				q := k.quantize(a, s.m)
+				run(string(d), func() { k.gemmQ(p, q, c, nil, s.m) })
 			}
 		}
 	}

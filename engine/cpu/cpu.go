@@ -15,6 +15,7 @@ import (
 
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/model/quant"
 	"github.com/paceline/paceline/engine/sample"
 )
 
@@ -39,7 +40,8 @@ type engine struct {
 	logits  []float32 // handed out by Collect
 	logProb []float32
 	top     []backend.Likely
-	solo    int // work up to which one thread computes
+	starts  []rowStart // scratch of fill
+	solo    int        // work up to which one thread computes
 	closed  bool
 }
 
@@ -69,7 +71,11 @@ func openOn(c *model.Checkpoint, o Options, cores int) (_ *engine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err = o.complete(c.Config, cores)
+	format, err := quant.OnLoad(c, o.Weights)
+	if err != nil {
+		return nil, err
+	}
+	o, err = o.complete(c.Config, format != "" || c.Quantization != nil, cores)
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +85,8 @@ func openOn(c *model.Checkpoint, o Options, cores int) (_ *engine, err error) {
 			err = errors.Join(err, e.Close())
 		}
 	}()
-	l := loader{c: c, region: &e.weights}
-	if err := e.allocate(); err != nil {
+	l := loader{c: c, format: format, region: &e.weights}
+	if err := e.allocate(isa.c.gemm_dot != nil); err != nil {
 		return nil, err
 	}
 	l.plan(e.model, unsafe.Slice(e.layers, c.Config.Layers))
@@ -92,19 +98,20 @@ func openOn(c *model.Checkpoint, o Options, cores int) (_ *engine, err error) {
 		return nil, fmt.Errorf("start %d threads: the system has no more to give", o.Threads-1)
 	}
 	e.model.team = e.team
-	e.configure(isa, l.typ)
+	e.configure(isa)
 	e.memory = backend.Memory{Weights: e.weights.size, KV: e.kv.size, Activation: e.scratch.size}
 	e.info = backend.Info{
 		Name: "cpu", Device: deviceName(), ISA: isa.name, Compute: o.Compute,
-		Weights: map[int]string{C.PL_BF16: "bf16", C.PL_F32: "f32"}[l.typ],
+		Weights: e.weightsName(), KV: o.KV,
 		Threads: o.Threads, MaxInFlight: 1, MaxRows: maxRows, MaxTokens: maxTokens,
 		MaxContext: o.MaxContext, VocabSize: c.Config.VocabSize,
 	}
 	return e, nil
 }
 
-// allocate maps the KV pages and everything that a step writes.
-func (e *engine) allocate() error {
+// allocate maps the KV pages and everything that a step writes. dot says that the machine
+// multiplies bf16.
+func (e *engine) allocate(dot bool) error {
 	c, d, o := e.config, dimsOf(e.config), e.options
 	var m C.pl_model
 	var rope *float32
@@ -125,6 +132,16 @@ func (e *engine) allocate() error {
 		reserve(r, &m.att_h, maxTokens*c.Heads*d.dim)
 		reserve(r, &m.act_h, maxTokens*d.inter)
 	}
+	m.widest = C.int32_t(d.widest(c))
+	m.groups = C.int32_t(groupsOf(d.widest(c)))
+	quants := func(q *C.pl_quants, rows int) {
+		if o.Compute == "int8" {
+			reserve(r, &q.q, rows*int(m.widest))
+			reserve(r, &q.scale, rows*int(m.groups))
+			reserve(r, &q.sum, rows*int(m.groups))
+		}
+	}
+	quants(&m.quants, maxTokens)
 	reserve(r, &m.scratch, o.Threads)
 	m.gate_up_size = C.size_t(max(32*maxTokens, 2*d.inter))
 	threads := make([]C.pl_scratch, o.Threads)
@@ -132,10 +149,15 @@ func (e *engine) allocate() error {
 		s := &threads[i]
 		reserve(r, &s.norm, C.PL_SOLO_ROWS*d.hidden)
 		reserve(r, &s.norm_h, C.PL_SOLO_ROWS*d.hidden)
+		quants(&s.quants, C.PL_SOLO_ROWS)
 		reserve(r, &s.gate_up, int(m.gate_up_size))
 		reserve(r, &s.q, C.PL_ATT_ROWS*d.dim)
 		reserve(r, &s.s, C.PL_ATT_ROWS*C.PL_PAGE)
 		reserve(r, &s.o, C.PL_ATT_ROWS*d.dim)
+		if dot && o.roundsAttention() {
+			reserve(r, &s.q_h, C.PL_ATT_ROWS*d.dim)
+			reserve(r, &s.s_h, C.PL_ATT_ROWS*C.PL_PAGE)
+		}
 		reserve(r, &s.max, C.PL_ATT_ROWS)
 		reserve(r, &s.sum, C.PL_ATT_ROWS)
 	}
@@ -154,8 +176,10 @@ func (e *engine) allocate() error {
 	copy(unsafe.Slice(m.scratch, o.Threads), threads)
 	fillRope(unsafe.Slice(rope, o.MaxContext*c.HeadDim), c.HeadDim, c.RopeTheta)
 	m.rope = (*C.float)(unsafe.Pointer(rope))
-	m.page_floats = C.size_t(e.pageFloats())
-	reserve(&e.kv, &m.pages, o.Pages*e.pageFloats())
+	m.kv_type = map[string]C.int32_t{"f32": C.PL_F32, "bf16": C.PL_BF16, "int8": C.PL_S8}[o.KV]
+	m.page_bytes = C.size_t(PageBytes(c, o.KV))
+	m.head_bytes = m.page_bytes / C.size_t(c.Layers*c.KVHeads)
+	reserve(&e.kv, &m.pages, o.Pages*int(m.page_bytes))
 	if err := e.kv.open("KV pages"); err != nil {
 		return err
 	}
@@ -165,7 +189,7 @@ func (e *engine) allocate() error {
 }
 
 // configure writes the sizes.
-func (e *engine) configure(isa kernelSet, typ int) {
+func (e *engine) configure(isa kernelSet) {
 	c, d, m := e.config, dimsOf(e.config), e.model
 	m.kernels = isa.c
 	m.layers, m.heads, m.kv_heads = C.int32_t(c.Layers), C.int32_t(c.Heads), C.int32_t(c.KVHeads)
@@ -175,12 +199,20 @@ func (e *engine) configure(isa kernelSet, typ int) {
 	m.vocab, m.vocab_real = C.int32_t(d.vocab), C.int32_t(c.VocabSize)
 	m.eps = C.float(c.RMSNormEps)
 	m.q_scale = C.float(1 / math.Sqrt(float64(c.HeadDim)))
+	if e.options.roundsAttention() {
+		m.att_round = 1
+	}
 	if e.options.Compute == "bf16" {
 		m.round = 1
-		if isa.c.gemm_dot != nil && typ == C.PL_BF16 {
+		if isa.c.gemm_dot != nil {
 			m.dot = 1
 		}
 	}
+}
+
+// weightsName is the type of the layers' matrices.
+func (e *engine) weightsName() string {
+	return map[C.int32_t]string{C.PL_BF16: "bf16", C.PL_F32: "f32", C.PL_W8: "w8", C.PL_W4: "w4"}[e.layers.gate_up._type]
 }
 
 // fillRope writes (cos, sin) of position·theta^(-2i/dim) for every position and

@@ -12,13 +12,14 @@
 #define NAME "avx2"
 
 typedef __m256 vf;
+typedef __m256i vi;
 enum {
 	VL = 8,      // floats of a vector
 	TILE_M = 6,  // rows of the product's register tile …
 	TILE_B = 1,  // … and blocks: 12 accumulators of 16 registers
-	LINE_B = 4,  // blocks of a single row
-	SMALL_M = 3, // tile of `small`, in rows …
-	SMALL_V = 4, // … and vectors
+	TILE_QM = 3, // the same for quantised weights: 6 accumulators
+	TILE_QB = 1,
+	LINE_B = 4, // blocks of a single row
 };
 
 IN vf v_load(const float *p) { return _mm256_loadu_ps(p); }
@@ -67,6 +68,50 @@ IN void v_store_bf16(uint16_t *p, vf a)
 	u = _mm256_permute4x64_epi64(_mm256_packus_epi32(u, u), 0x08);
 	_mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(u));
 }
+IN vf v_abs(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+IN vf v_whole(vi a) { return _mm256_cvtepi32_ps(a); }
+IN vi v_load_vi(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+IN vi vi_set(int32_t i) { return _mm256_set1_epi32(i); }
+IN vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
+IN void vi_store(int32_t *p, vi a) { _mm256_storeu_si256((__m256i *)p, a); }
+// v_nearest rounds to whole numbers, ties to even.
+IN vi v_nearest(vf a) { return _mm256_cvtps_epi32(a); }
+IN void v_store_s8(int8_t *p, vi a)
+{
+	const __m128i h = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+	_mm_storel_epi64((__m128i *)p, _mm_packs_epi16(h, h));
+}
+// v_half widens binary16.
+IN vf v_half(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+// v_byte is byte h of each four, signed, as floats.
+IN vf v_byte(const void *p, int h)
+{
+	return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(v_load_vi(p), 24 - 8 * h), 24));
+}
+IN vi v_low(const void *p) { return _mm256_and_si256(v_load_vi(p), _mm256_set1_epi8(15)); }
+IN vi v_high(const void *p) { return _mm256_and_si256(_mm256_srli_epi16(v_load_vi(p), 4), _mm256_set1_epi8(15)); }
+// v_dot8 adds the products of four signed weights a lane and the four activations at
+// x. The multiplier takes one unsigned side: the weights get the activations' signs.
+// Sums of two products fit 16 bits, as neither side is -128.
+enum { W8_BIAS = 0 };
+IN vi v_four(const int8_t *x)
+{
+	int32_t four;
+	__builtin_memcpy(&four, x, sizeof four);
+	return _mm256_set1_epi32(four);
+}
+IN vi v_pairs(vi acc, vi unsigned8, vi signed8)
+{
+	return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_maddubs_epi16(unsigned8, signed8), _mm256_set1_epi16(1)));
+}
+IN vi v_w8(const void *p) { return _mm256_xor_si256(v_load_vi(p), _mm256_set1_epi8(-128)); }
+IN vi v_dot8(vi acc, vi w, const int8_t *x)
+{
+	const vi a = v_four(x);
+	return v_pairs(acc, _mm256_abs_epi8(a), _mm256_sign_epi8(w, a));
+}
+// v_dot4 does it for unsigned weights of 4 bits.
+IN vi v_dot4(vi acc, vi w, const int8_t *x) { return v_pairs(acc, w, v_four(x)); }
 
 #include "simd.h"
 #endif

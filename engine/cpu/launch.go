@@ -120,7 +120,8 @@ func (e *engine) fill(b *backend.Batch) {
 
 		tokens, pages, heads, scored int
 	)
-	starts := make([]rowStart, len(b.Rows))
+	starts := append(e.starts[:0], make([]rowStart, len(b.Rows))...)
+	e.starts = starts
 	for i := range b.Rows {
 		r := &b.Rows[i]
 		n := len(r.Tokens)

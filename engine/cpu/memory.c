@@ -30,21 +30,6 @@ void *pl_map(size_t bytes)
 
 void pl_unmap(void *p, size_t bytes) { munmap(p, whole(bytes)); }
 
-static float half_up(uint16_t h)
-{
-	const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exp = h >> 10 & 31, frac = h & 1023;
-	uint32_t u = sign | (exp + 112) << 23 | frac << 13;
-	if (exp == 31)
-		u = sign | 0x7f800000 | frac << 13;
-	float f;
-	if (exp == 0) {
-		f = (float)frac * 0x1p-24f;
-		return sign ? -f : f;
-	}
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
-
 static float source_at(const pl_source *s, size_t i)
 {
 	uint16_t h;
@@ -55,10 +40,8 @@ static float source_at(const pl_source *s, size_t i)
 	}
 	memcpy(&h, (const char *)s->data + 2 * i, sizeof h);
 	if (s->type == PL_F16)
-		return half_up(h);
-	const uint32_t u = (uint32_t)h << 16;
-	memcpy(&f, &u, sizeof f);
-	return f;
+		return pl_f16_up(h);
+	return pl_bf16_up(h);
 }
 
 static int32_t row_of(const pl_source *s, int32_t i)
@@ -66,53 +49,123 @@ static int32_t row_of(const pl_source *s, int32_t i)
 	return s->first + i / s->row_group * s->row_stride + i % s->row_group;
 }
 
-// block packs 16 rows that fill a block, bf16 to bf16 and no column moved: the
-// form of nearly all weights. It returns 1 if an exponent is all ones.
-static int block(uint32_t *to, const char *from, int32_t cols)
+// spread turns eight nibbles, in order from the lowest, into the order of PL_W4: bytes of
+// input i (low) and input 4+i (high).
+static uint32_t spread(uint32_t v)
+{
+	uint32_t low = v & 0xffff, high = v >> 16;
+	low = (low | low << 8) & 0x00ff00ff;
+	low = (low | low << 4) & 0x0f0f0f0f;
+	high = (high | high << 8) & 0x00ff00ff;
+	high = (high | high << 4) & 0x0f0f0f0f;
+	return low | high << 4;
+}
+
+// block packs 16 rows that fill a block, type to the same type and no column moved: the
+// form of nearly all weights. A word is four bytes of a row: two inputs in bf16, four in
+// W8, eight in W4. It returns 1 if an exponent is all ones.
+static inline int block(int32_t type, uint32_t *to, const char *from, int32_t words)
 {
 	enum { STRETCH = 16 };
-	const int32_t pairs = cols / 2;
 	uint32_t bad = 0;
-	for (int32_t k = 0; k < pairs; k += STRETCH) {
-		const int32_t n = pairs - k < STRETCH ? pairs - k : STRETCH;
+	for (int32_t k = 0; k < words; k += STRETCH) {
+		const int32_t n = words - k < STRETCH ? words - k : STRETCH;
 		uint32_t t[PL_LANES][STRETCH];
 		for (int32_t l = 0; l < PL_LANES; l++)
-			memcpy(t[l], from + ((size_t)l * pairs + k) * 4, (size_t)n * 4);
+			memcpy(t[l], from + ((size_t)l * words + k) * 4, (size_t)n * 4);
 		for (int32_t i = 0; i < n; i++)
 			for (int32_t l = 0; l < PL_LANES; l++) {
-				const uint32_t v = t[l][i];
-				bad |= (uint32_t)((v & 0x7f80) == 0x7f80) | (uint32_t)((v & 0x7f800000) == 0x7f800000);
+				uint32_t v = t[l][i];
+				if (type == PL_BF16)
+					bad |= (uint32_t)((v & 0x7f80) == 0x7f80) | (uint32_t)((v & 0x7f800000) == 0x7f800000);
+				else
+					v = type == PL_W8 ? v ^ 0x80808080 : spread(v);
 				to[(size_t)(k + i) * PL_LANES + l] = v;
 			}
 	}
 	return bad != 0;
 }
 
-int pl_pack(const pl_matrix *to, void *data, const pl_source *s, int32_t lo, int32_t hi)
+// inputs_of is how many inputs a word of four bytes holds, 0 for types that block doesn't take.
+static int32_t inputs_of(int32_t type) { return type == PL_BF16 ? 2 : type == PL_W8 ? 4 : type == PL_W4 ? 8 : 0; }
+
+// quant_row packs one row of a quantised source, wherever its columns go.
+static void quant_row(const pl_matrix *to, uint8_t *data, const pl_source *s, int32_t i, int32_t row)
 {
-	const size_t per_block = (size_t)PL_LANES * to->k;
-	const int plain = to->type == PL_BF16 && s->type == PL_BF16 && s->col_group == s->cols && s->cols % 2 == 0;
+	const uint8_t *from = (const uint8_t *)s->data + (size_t)i * (to->type == PL_W8 ? s->cols : (s->cols + 1) / 2);
+	const int32_t lane = row % PL_LANES;
+	uint8_t *block = data + (size_t)(row / PL_LANES) * PL_LANES * to->k / (to->type == PL_W8 ? 1 : 2);
+	for (int32_t k = 0; k < s->cols; k++) {
+		if (to->type == PL_W8) {
+			const int32_t c = k / s->col_group * s->col_stride + k % s->col_group;
+			block[(size_t)(c / 4) * 64 + 4 * lane + c % 4] = from[k] ^ 0x80;
+		} else {
+			const uint8_t nibble = from[k / 2] >> (k % 2 * 4) & 15;
+			block[(size_t)(k / 8) * 64 + 4 * lane + k % 4] |= (uint8_t)(nibble << (k % 8 < 4 ? 0 : 4));
+		}
+	}
+}
+
+// quant_scales moves the scales of one row.
+static void quant_scales(const pl_matrix *to, void *scales, const pl_source *s, int32_t i, int32_t row)
+{
+	if (to->type == PL_W8) {
+		memcpy((float *)scales + row, (const char *)s->scales + (size_t)i * sizeof(float), sizeof(float));
+		return;
+	}
+	const int32_t groups = (to->k + PL_GROUP - 1) / PL_GROUP;
+	uint16_t *at = (uint16_t *)scales + (size_t)(row / PL_LANES) * groups * PL_LANES + row % PL_LANES;
+	for (int32_t g = 0; g < groups; g++)
+		memcpy(at + (size_t)g * PL_LANES, (const char *)s->scales + ((size_t)i * groups + g) * 2, 2);
+}
+
+// float_row packs one row of floats and returns 1 if one of them isn't finite.
+static int float_row(const pl_matrix *to, void *data, const pl_source *s, int32_t i, int32_t row)
+{
+	const size_t base = (size_t)(row / PL_LANES) * PL_LANES * to->k;
+	const int32_t lane = row % PL_LANES;
+	int bad = 0;
+	for (int32_t k = 0; k < s->cols; k++) {
+		const float f = source_at(s, (size_t)i * s->cols + k);
+		const int32_t c = k / s->col_group * s->col_stride + k % s->col_group;
+		uint32_t u;
+		memcpy(&u, &f, sizeof u);
+		bad |= (u & 0x7f800000) == 0x7f800000;
+		if (to->type == PL_F32)
+			((float *)data)[base + (size_t)c * PL_LANES + lane] = f;
+		else // the source is bf16 too, so nothing is lost
+			((uint16_t *)data)[base + (size_t)(c / 2) * 32 + 2 * lane + c % 2] = (uint16_t)(u >> 16);
+	}
+	return bad;
+}
+
+int pl_pack(const pl_matrix *to, void *data, void *scales, const pl_source *s, int32_t lo, int32_t hi)
+{
+	const int32_t per = inputs_of(to->type);
+	const int quant = to->type == PL_W8 || to->type == PL_W4;
+	const int plain = per && to->type == s->type && s->col_group == s->cols && s->cols % per == 0;
 	int bad = 0;
 	for (int32_t i = lo; i < hi;) {
-		const int32_t row = row_of(s, i), lane = row % PL_LANES;
-		const size_t base = (size_t)(row / PL_LANES) * per_block;
-		if (plain && lane == 0 && i + 16 <= hi && row_of(s, i + 15) == row + 15) {
-			bad |= block((uint32_t *)data + base / 2, (const char *)s->data + (size_t)i * s->cols * 2, s->cols);
-			i += 16;
-			continue;
+		const int32_t row = row_of(s, i);
+		int32_t n = 1;
+		if (plain && row % PL_LANES == 0 && i + PL_LANES <= hi && row_of(s, i + PL_LANES - 1) == row + PL_LANES - 1) {
+			const int32_t words = s->cols / per;
+			uint32_t *at = (uint32_t *)data + (size_t)row * to->k / per;
+			const char *from = (const char *)s->data + (size_t)i * words * 4;
+			n = PL_LANES;
+			switch (to->type) {
+			case PL_BF16: bad |= block(PL_BF16, at, from, words); break;
+			case PL_W8: block(PL_W8, at, from, words); break;
+			default: block(PL_W4, at, from, words);
+			}
+		} else if (quant) {
+			quant_row(to, data, s, i, row);
+		} else {
+			bad |= float_row(to, data, s, i, row);
 		}
-		for (int32_t k = 0; k < s->cols; k++) {
-			const float f = source_at(s, (size_t)i * s->cols + k);
-			const int32_t c = k / s->col_group * s->col_stride + k % s->col_group;
-			uint32_t u;
-			memcpy(&u, &f, sizeof u);
-			bad |= (u & 0x7f800000) == 0x7f800000;
-			if (to->type == PL_F32)
-				((float *)data)[base + (size_t)c * PL_LANES + lane] = f;
-			else // the source is bf16 too, so nothing is lost
-				((uint16_t *)data)[base + (size_t)(c / 2) * 32 + 2 * lane + c % 2] = (uint16_t)(u >> 16);
-		}
-		i++;
+		for (int32_t r = 0; quant && r < n; r++)
+			quant_scales(to, scales, s, i + r, row + r);
+		i += n;
 	}
 	return bad;
 }

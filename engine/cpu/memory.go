@@ -52,6 +52,3 @@ func (r *region) close() {
 		r.base = nil
 	}
 }
-
-// pad is n rounded up to whole vectors of 16.
-func pad(n int) int { return (n + C.PL_LANES - 1) / C.PL_LANES * C.PL_LANES }

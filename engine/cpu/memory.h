@@ -16,13 +16,16 @@ void pl_unmap(void *p, size_t bytes);
 // (k/col_group)·col_stride + k%col_group.
 typedef struct {
 	const void *data;
-	int32_t type; // PL_BF16, PL_F32, PL_F16
+	const void *scales; // of PL_W8 f32 [rows], of PL_W4 f16 [rows][⌈cols/128⌉]
+	int32_t type;       // PL_BF16, PL_F32, PL_F16; PL_W8: s8; PL_W4: nibbles, the even column low
 	int32_t rows, cols;
 	int32_t first, row_group, row_stride, col_group, col_stride;
 } pl_source;
 
-// pl_pack writes rows [lo, hi) of a source into a packed matrix. It returns 1 if
-// one of them is infinite or not a number, else 0.
-int pl_pack(const pl_matrix *to, void *data, const pl_source *from, int32_t lo, int32_t hi);
+// pl_pack writes rows [lo, hi) of a source into a packed matrix, whose memory is zero
+// before. A quantised matrix takes sources of its own type only, and W4 only such as
+// keep their columns, because groups are of columns. It returns 1 if a weight is
+// infinite or not a number, else 0; scales are its caller's to check.
+int pl_pack(const pl_matrix *to, void *data, void *scales, const pl_source *from, int32_t lo, int32_t hi);
 
 #endif

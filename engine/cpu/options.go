@@ -18,9 +18,17 @@ type Options struct {
 	// Threads that compute, the caller included; 0: one a physical core that this
 	// process may use. More than that is an error: they would wait for each other.
 	Threads int
-	// Compute is the type of activations in matrix products: "f32" (default, exact
-	// products) or "bf16" (rounded, faster where the machine multiplies bf16).
+	// Compute is the type of activations in matrix products: "f32" (exact products, the
+	// default of weights in bf16 and f32), "bf16" (rounded, faster where the machine
+	// multiplies bf16) or "int8" (rounded by groups of 128; quantised weights take this
+	// and nothing else).
 	Compute string
+	// Weights is what to quantise the weights to while loading: "" (as stored), "bf16" (as
+	// stored, which must be so), "w8" or "w4".
+	Weights string
+	// KV is the type of keys and values in the pages: "f32", "bf16" or "int8" (a scale a
+	// position and head); "": "f32" where Compute is "f32", else "bf16".
+	KV string
 	// ISA forces a kernel set by name (see Available); empty: the environment's
 	// PACELINE_CPU_ISA, else the best this machine has.
 	ISA string
@@ -32,13 +40,26 @@ const (
 	minPages  = 64
 )
 
-// complete fills in defaults and reports what can't be.
-func (o Options) complete(c model.Config, cores int) (Options, error) {
-	if o.Compute == "" {
+// complete fills in defaults and reports what can't be. quantised says that the weights
+// are, or will be.
+func (o Options) complete(c model.Config, quantised bool, cores int) (Options, error) {
+	switch {
+	case quantised && o.Compute == "":
+		o.Compute = "int8"
+	case quantised && o.Compute != "int8":
+		return o, fmt.Errorf("compute %q: quantised weights are multiplied in int8; leave it out", o.Compute)
+	case o.Compute == "":
 		o.Compute = "f32"
-	}
-	if o.Compute != "f32" && o.Compute != "bf16" {
+	case o.Compute == "int8" && !quantised:
+		return o, fmt.Errorf("compute %q: only quantised weights are multiplied in int8; want f32 or bf16, or weights w8 or w4", o.Compute)
+	case !quantised && o.Compute != "f32" && o.Compute != "bf16":
 		return o, fmt.Errorf("compute %q: want f32 or bf16", o.Compute)
+	}
+	if o.KV == "" {
+		o.KV = DefaultKV(o.Compute)
+	}
+	if kvBits(o.KV) == 0 {
+		return o, fmt.Errorf("KV cache in %q: want f32, bf16 or int8", o.KV)
 	}
 	if o.MaxContext == 0 {
 		o.MaxContext = c.MaxPositions
@@ -63,3 +84,33 @@ func (o Options) complete(c model.Config, cores int) (Options, error) {
 
 // pagesFor is how many pages hold n positions.
 func pagesFor(n int) int { return (n + backend.PageTokens - 1) / backend.PageTokens }
+
+// DefaultKV is the type of the KV pages for a type of activations.
+func DefaultKV(compute string) string {
+	if compute == "" || compute == "f32" {
+		return "f32"
+	}
+	return "bf16"
+}
+
+// roundsAttention says that queries and the weights of attention are rounded to bf16: where
+// keys and values are, and nothing exact was asked for.
+func (o Options) roundsAttention() bool { return o.KV == "bf16" && o.Compute != "f32" }
+
+// kvBits are the bits of one number of the KV cache, 0 for a type there isn't.
+func kvBits(kv string) int { return map[string]int{"f32": 32, "bf16": 16, "int8": 8}[kv] }
+
+// PageBytes is the memory of one KV page in the type kv.
+func PageBytes(c model.Config, kv string) int64 {
+	head := backend.PageTokens * 2 * pad(c.HeadDim) * kvBits(kv) / 8
+	if kv == "int8" {
+		head += backend.PageTokens * 2 * 4 // scales
+	}
+	return int64(c.Layers) * int64(c.KVHeads) * int64(head)
+}
+
+// lanes is how many rows of a matrix lie together (kernels.h, PL_LANES).
+const lanes = 16
+
+// pad is n rounded up to whole vectors of 16.
+func pad(n int) int { return (n + lanes - 1) / lanes * lanes }

@@ -9,24 +9,18 @@ import "C"
 
 import (
 	"fmt"
-	"unsafe"
 
 	"github.com/paceline/paceline/engine/backend"
 )
 
-// pages is the store of KV pages: page-major, and in a page layer by layer and KV
-// head by KV head first K as [dim][64], then V as [64][dim], all f32.
+// pages is the store of KV pages; attention.c knows what lies in one.
 type pages struct{ e *engine }
 
-// pageFloats is the floats of one page.
-func (e *engine) pageFloats() int {
-	return e.config.Layers * e.config.KVHeads * 2 * backend.PageTokens * dimsOf(e.config).dim
-}
-
 func (p pages) Count() int          { return p.e.options.Pages }
-func (p pages) BytesPerPage() int64 { return int64(p.e.pageFloats()) * 4 }
+func (p pages) BytesPerPage() int64 { return PageBytes(p.e.config, p.e.options.KV) }
 
-// Copy copies the first tokens positions of page src to page dst.
+// Copy copies page src to page dst. All of dst is written, of which the first tokens
+// positions count.
 func (p pages) Copy(dst, src backend.PageID, tokens int) error {
 	switch {
 	case p.e.closed:
@@ -38,16 +32,6 @@ func (p pages) Copy(dst, src backend.PageID, tokens int) error {
 	case dst == src:
 		return nil
 	}
-	n, dim := p.e.pageFloats(), dimsOf(p.e.config).dim
-	all := unsafe.Slice((*float32)(unsafe.Pointer(p.e.model.pages)), n*p.Count())
-	to, from := all[int(dst)*n:][:n], all[int(src)*n:][:n]
-	for at := 0; at < n; at += 2 * dim * backend.PageTokens {
-		for d := range dim {
-			row := at + d*backend.PageTokens
-			copy(to[row:row+tokens], from[row:row+tokens])
-		}
-		v := at + dim*backend.PageTokens
-		copy(to[v:v+tokens*dim], from[v:v+tokens*dim])
-	}
+	C.pl_copy_page(p.e.model, C.int32_t(dst), C.int32_t(src), C.int32_t(tokens))
 	return nil
 }

@@ -7,18 +7,27 @@
 void pl_probe_gemm(const pl_kernels *k, int dot, int32_t type, int32_t blocks, int32_t inputs, const void *w,
                    const void *a, size_t lda, float *c, size_t ldc, const float *init, size_t ldi, int32_t m)
 {
-	const pl_matrix matrix = {w, type, blocks, inputs};
-	const pl_gemm g = {&matrix, a, lda, c, ldc, init, ldi, m};
+	const pl_matrix matrix = {w, NULL, type, blocks, inputs};
+	const pl_gemm g = {.w = &matrix, .k = inputs, .a = a, .lda = lda, .c = c, .ldc = ldc, .init = init, .ldi = ldi, .m = m};
 	(dot ? k->gemm_dot : k->gemm)(&g, 0, blocks);
 }
 
-int pl_probe_has_dot(const pl_kernels *k) { return k->gemm_dot != NULL; }
-
-void pl_probe_small(const pl_kernels *k, float *c, const float *a, const float *b, int32_t rows, int32_t n,
-                    int32_t cols, int add)
+void pl_probe_gemm_q(const pl_kernels *k, int32_t type, int32_t blocks, int32_t inputs, const void *w, const void *scales,
+                     const int8_t *a, const float *as, const int32_t *az, float *c, const float *init, size_t ldi, int32_t m)
 {
-	k->small(c, cols, a, n, b, cols, rows, n, cols, add);
+	const pl_matrix matrix = {w, scales, type, blocks, inputs};
+	const size_t n = (size_t)blocks * PL_LANES;
+	const pl_gemm g = {.w = &matrix, .k = inputs, .a = a, .lda = inputs, .as = as, .az = az,
+	                   .lds = (inputs + PL_GROUP - 1) / PL_GROUP, .c = c, .ldc = n, .init = init, .ldi = ldi, .m = m};
+	k->gemm_q(&g, 0, blocks);
 }
+
+void pl_probe_quantize(const pl_kernels *k, int8_t *q, float *scale, int32_t *sum, const float *x, int32_t n)
+{
+	k->quantize(q, scale, sum, x, n);
+}
+
+int pl_probe_has_dot(const pl_kernels *k) { return k->gemm_dot != NULL; }
 
 void pl_probe_softmax(const pl_kernels *k, float *s, float *o, float *maxima, float *sums, int32_t rows, int32_t dim)
 {
@@ -36,11 +45,12 @@ void pl_probe_round(const pl_kernels *k, float *x, uint16_t *h, int32_t n) { k->
 
 double pl_probe_logsumexp(const pl_kernels *k, const float *x, int32_t n) { return k->logsumexp(x, n); }
 
-int pl_probe_pack(void *to, int32_t to_type, int32_t inputs, const void *from, int32_t type, int32_t rows, int32_t cols)
+int pl_probe_pack(void *to, void *to_scales, int32_t to_type, int32_t inputs, const void *from, const void *scales,
+                  int32_t type, int32_t rows, int32_t cols)
 {
-	const pl_matrix matrix = {to, to_type, (rows + PL_LANES - 1) / PL_LANES, inputs};
-	const pl_source source = {from, type, rows, cols, 0, rows, rows, cols, cols};
-	return pl_pack(&matrix, to, &source, 0, rows);
+	const pl_matrix matrix = {to, to_scales, to_type, (rows + PL_LANES - 1) / PL_LANES, inputs};
+	const pl_source source = {from, scales, type, rows, cols, 0, rows, rows, cols, cols};
+	return pl_pack(&matrix, to, to_scales, &source, 0, rows);
 }
 
 uint64_t pl_probe_read(const void *p, size_t bytes)

@@ -18,18 +18,21 @@ import (
 
 // packed is a weight matrix in the kernels' layout.
 type packed struct {
-	dtype  model.DType // model.BF16 or model.F32
+	dtype  model.DType // of any type but model.F16
 	rows   int         // padded
 	inputs int         // padded
 	data   []byte
+	scales []byte // of quantised ones
 }
 
-// packMatrix packs rows × cols elements of type from; finite says whether all are.
-func packMatrix(to, from model.DType, data []byte, rows, cols int) (p packed, finite bool) {
+// packMatrix packs a matrix as type to; finite says whether all elements are.
+func packMatrix(to model.DType, t model.Tensor) (p packed, finite bool) {
+	rows, cols := t.Shape[0], t.Shape[1]
 	p = packed{dtype: to, rows: pad(rows), inputs: pad(cols)}
-	p.data = make([]byte, p.rows*p.inputs*to.Size())
-	bad := C.pl_probe_pack(unsafe.Pointer(&p.data[0]), typeOf(to), C.int32_t(p.inputs),
-		unsafe.Pointer(&data[0]), typeOf(from), C.int32_t(rows), C.int32_t(cols))
+	p.data = make([]byte, bytesOfType(typeOf(to), p.rows*p.inputs))
+	p.scales = make([]byte, p.rows*4*groupsOf(p.inputs))
+	bad := C.pl_probe_pack(unsafe.Pointer(&p.data[0]), unsafe.Pointer(&p.scales[0]), typeOf(to), C.int32_t(p.inputs),
+		unsafe.Pointer(&t.Data[0]), unsafe.Pointer(unsafe.SliceData(t.Scales)), typeOf(t.DType), C.int32_t(rows), C.int32_t(cols))
 	return p, bad == 0
 }
 
@@ -57,13 +60,29 @@ func (w packed) initStride(init []float32) C.size_t {
 
 func (k kernelSet) hasDot() bool { return C.pl_probe_has_dot(k.c) != 0 }
 
-// small: c[rows][cols] = (add ? c : 0) + a[rows][n]·b[n][cols].
-func (k kernelSet) small(c, a, b []float32, rows, n, cols int, add bool) {
-	var keep C.int
-	if add {
-		keep = 1
+// quants are activations as gemmQ takes them.
+type quants struct {
+	q     []int8
+	scale []float32
+	sum   []int32
+}
+
+// quantize rounds m rows of x.
+func (k kernelSet) quantize(x []float32, m int) quants {
+	n := len(x) / m
+	q := quants{make([]int8, len(x)), make([]float32, m*groupsOf(n)), make([]int32, m*groupsOf(n))}
+	for i := range m {
+		C.pl_probe_quantize(k.c, (*C.int8_t)(unsafe.Pointer(&q.q[i*n])), floats(q.scale[i*groupsOf(n):]),
+			(*C.int32_t)(unsafe.Pointer(&q.sum[i*groupsOf(n)])), floats(x[i*n:]), C.int32_t(n))
 	}
-	C.pl_probe_small(k.c, floats(c), floats(a), floats(b), C.int32_t(rows), C.int32_t(n), C.int32_t(cols), keep)
+	return q
+}
+
+// gemmQ is gemm with quantised weights and activations.
+func (k kernelSet) gemmQ(w packed, a quants, c, init []float32, m int) {
+	C.pl_probe_gemm_q(k.c, typeOf(w.dtype), C.int32_t(w.rows/C.PL_LANES), C.int32_t(w.inputs),
+		unsafe.Pointer(&w.data[0]), unsafe.Pointer(&w.scales[0]), (*C.int8_t)(unsafe.Pointer(&a.q[0])), floats(a.scale),
+		(*C.int32_t)(unsafe.Pointer(&a.sum[0])), floats(c), floats(init), w.initStride(init), C.int32_t(m))
 }
 
 func (k kernelSet) softmax(s, o, maxima, sums []float32, dim int) {

@@ -3,22 +3,23 @@
 // The loop over layers. All threads run it together; a barrier ends each phase.
 // Within a phase threads claim stretches of output columns (or attention units),
 // so which thread computes what varies, and no number depends on it.
-#include "step.h"
-
-#include <math.h>
-#include <string.h>
+#include "attention.h"
 
 typedef struct {
 	pl_model *m;
 	const pl_batch *b;
 } job;
 
-// operand is activations as a product takes them.
+// operand is activations as a product takes them: by the kind of weights, one of the
+// three is read.
 typedef struct {
 	float *f;
 	uint16_t *h;
-	size_t ld;
+	size_t ld; // of f and h
+	pl_quants quants;
 } operand;
+
+static int quantised(const pl_matrix *w) { return w->type == PL_W8 || w->type == PL_W4; }
 
 // finish rounds n values of an operand at offset, where the model computes in bf16.
 static void finish(const pl_model *m, operand a, size_t at, int32_t n)
@@ -30,8 +31,47 @@ static void finish(const pl_model *m, operand a, size_t at, int32_t n)
 static void product(const pl_model *m, const pl_matrix *w, operand a, int32_t rows, float *c, size_t ldc,
                     const float *init, size_t ldi, int32_t b0, int32_t b1)
 {
-	const pl_gemm g = {w, m->dot ? (const void *)a.h : (const void *)a.f, a.ld, c, ldc, init, ldi, rows};
-	(m->dot ? m->kernels->gemm_dot : m->kernels->gemm)(&g, b0, b1);
+	pl_gemm g = {.w = w, .k = w->k, .a = a.f, .lda = a.ld, .c = c, .ldc = ldc, .init = init, .ldi = ldi, .m = rows};
+	if (quantised(w)) {
+		g.a = a.quants.q;
+		g.lda = m->widest;
+		g.as = a.quants.scale;
+		g.az = a.quants.sum;
+		g.lds = m->groups;
+		m->kernels->gemm_q(&g, b0, b1);
+	} else if (m->dot && w->type == PL_BF16) {
+		g.a = a.h;
+		m->kernels->gemm_dot(&g, b0, b1);
+	} else {
+		m->kernels->gemm(&g, b0, b1);
+	}
+}
+
+// quantise fills one row of quants from n values.
+static void quantise(const pl_model *m, pl_quants to, int32_t row, const float *x, int32_t n)
+{
+	m->kernels->quantize(to.q + (size_t)row * m->widest, to.scale + (size_t)row * m->groups,
+	                     to.sum + (size_t)row * m->groups, x, n);
+}
+
+// ready gives activations that all threads have written, as w takes them. A few rows are
+// quantised by each thread for itself, more are shared and end with a barrier.
+static operand ready(const job *j, int32_t id, const pl_matrix *w, operand a)
+{
+	pl_model *m = j->m;
+	const int32_t rows = j->b->tokens;
+	if (!quantised(w))
+		return a;
+	int32_t lo = 0, hi = rows;
+	a.quants = rows <= PL_SOLO_ROWS ? m->scratch[id].quants : m->quants;
+	while (rows <= PL_SOLO_ROWS || pl_team_claim(m->team, rows, 16, &lo, &hi)) {
+		for (int32_t i = lo; i < hi; i++)
+			quantise(m, a.quants, i, a.f + i * a.ld, w->k);
+		if (rows <= PL_SOLO_ROWS)
+			return a;
+	}
+	pl_team_barrier(m->team);
+	return a;
 }
 
 // granule is how many blocks a claim is counted in: what a kernel takes at once.
@@ -47,14 +87,6 @@ static int claim_blocks(const pl_model *m, int32_t rows, int32_t blocks, int32_t
 	return 1;
 }
 
-static float bf16_up(uint16_t h)
-{
-	const uint32_t u = (uint32_t)h << 16;
-	float f;
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
-
 // embed reads one row out of the packed matrix.
 static void embed(float *y, const pl_matrix *w, int32_t id)
 {
@@ -63,7 +95,12 @@ static void embed(float *y, const pl_matrix *w, int32_t id)
 	if (w->type == PL_BF16) {
 		const uint16_t *p = (const uint16_t *)w->data + base;
 		for (int32_t k = 0; k < w->k; k++)
-			y[k] = bf16_up(p[(size_t)(k / 2) * 32 + 2 * lane + k % 2]);
+			y[k] = pl_bf16_up(p[(size_t)(k / 2) * 32 + 2 * lane + k % 2]);
+	} else if (w->type == PL_W8) {
+		const uint8_t *p = (const uint8_t *)w->data + base;
+		const float scale = ((const float *)w->scales)[id];
+		for (int32_t k = 0; k < w->k; k++)
+			y[k] = (float)(p[(size_t)(k / 4) * 64 + 4 * lane + k % 4] - 128) * scale;
 	} else {
 		const float *p = (const float *)w->data + base;
 		for (int32_t k = 0; k < w->k; k++)
@@ -71,20 +108,23 @@ static void embed(float *y, const pl_matrix *w, int32_t id)
 	}
 }
 
-// normed gives the normalised rows x[at[i]] (at NULL: x[i]). A few rows are done
-// by each thread for itself, more are shared and end with a barrier.
-static operand normed(const job *j, int32_t id, const float *w, const int32_t *at, int32_t rows)
+// normed gives the normalised rows x[at[i]] (at NULL: x[i]) as the product with next
+// takes them. A few rows are done by each thread for itself, more are shared and end
+// with a barrier.
+static operand normed(const job *j, int32_t id, const float *w, const pl_matrix *next, const int32_t *at, int32_t rows)
 {
 	pl_model *m = j->m;
-	operand a = {m->xn, m->xn_h, m->hidden};
+	operand a = {m->xn, m->xn_h, m->hidden, m->quants};
 	if (rows <= PL_SOLO_ROWS)
-		a = (operand){m->scratch[id].norm, m->scratch[id].norm_h, m->hidden};
+		a = (operand){m->scratch[id].norm, m->scratch[id].norm_h, m->hidden, m->scratch[id].quants};
 	int32_t lo = 0, hi = rows;
 	while (rows <= PL_SOLO_ROWS || pl_team_claim(m->team, rows, 16, &lo, &hi)) {
 		for (int32_t i = lo; i < hi; i++) {
 			const size_t o = (size_t)i * m->hidden;
 			m->kernels->rmsnorm(a.f + o, m->x + (size_t)(at ? at[i] : i) * m->hidden, w, m->hidden, m->hidden_real, m->eps);
 			finish(m, a, o, m->hidden);
+			if (quantised(next))
+				quantise(m, a.quants, i, a.f + o, m->hidden);
 		}
 		if (rows <= PL_SOLO_ROWS)
 			return a;
@@ -105,12 +145,6 @@ static void rotate(const pl_model *m, float *v, int32_t position)
 	}
 }
 
-static float *kv_of(const pl_model *m, int32_t page, int32_t layer, int32_t kv_head)
-{
-	const size_t head = (size_t)2 * PL_PAGE * m->dim;
-	return m->pages + (size_t)page * m->page_floats + ((size_t)layer * m->kv_heads + kv_head) * head;
-}
-
 // project computes q, k and v by whole heads, turns q and k, and stores k and v.
 static void project(const job *j, int32_t layer, operand a)
 {
@@ -123,7 +157,6 @@ static void project(const job *j, int32_t layer, operand a)
 		product(m, &l->qkv, a, j->b->tokens, m->qkv + (size_t)lo * m->dim, ld, l->qkv_bias + (size_t)lo * m->dim, 0,
 		        lo * per, hi * per);
 		for (int32_t t = 0; t < j->b->tokens; t++) {
-			const int32_t page = j->b->slots[t] / PL_PAGE, place = j->b->slots[t] % PL_PAGE;
 			for (int32_t h = lo; h < hi; h++) {
 				float *v = m->qkv + t * ld + (size_t)h * m->dim;
 				if (h < m->heads) {
@@ -131,12 +164,9 @@ static void project(const job *j, int32_t layer, operand a)
 					m->kernels->scale(v, m->q_scale, m->dim);
 				} else if (h < m->heads + m->kv_heads) {
 					rotate(m, v, j->b->positions[t]);
-					float *k = kv_of(m, page, layer, h - m->heads) + place;
-					for (int32_t d = 0; d < m->dim; d++)
-						k[(size_t)d * PL_PAGE] = v[d];
+					pl_store_key(m, j->b->slots[t], layer, h - m->heads, v);
 				} else {
-					float *p = kv_of(m, page, layer, h - m->heads - m->kv_heads) + (size_t)PL_PAGE * m->dim;
-					memcpy(p + (size_t)place * m->dim, v, sizeof(float) * m->dim);
+					pl_store_value(m, j->b->slots[t], layer, h - m->heads - m->kv_heads, v);
 				}
 			}
 		}
@@ -144,51 +174,11 @@ static void project(const job *j, int32_t layer, operand a)
 	pl_team_barrier(m->team);
 }
 
-// attend computes one unit. Pages are folded in one after the other from position
-// 0, with a running maximum, so a position's numbers depend on nothing but its own
-// past.
-static void attend(const job *j, int32_t id, int32_t layer, const pl_unit *u)
-{
-	pl_model *m = j->m;
-	const pl_kernels *k = m->kernels;
-	const pl_scratch *s = &m->scratch[id];
-	const int32_t dim = m->dim, rows = u->n * u->heads;
-	const size_t ldq = (size_t)(m->heads + 2 * m->kv_heads) * dim, lda = (size_t)m->heads * dim;
-	for (int32_t t = 0; t < u->n; t++)
-		memcpy(s->q + (size_t)t * u->heads * dim, m->qkv + (u->token + t) * ldq + (size_t)u->head * dim,
-		       sizeof(float) * u->heads * dim);
-	memset(s->o, 0, sizeof(float) * rows * dim);
-	for (int32_t r = 0; r < rows; r++) {
-		s->max[r] = -INFINITY;
-		s->sum[r] = 0;
-	}
-	const int32_t last = u->start + u->n - 1;
-	for (int32_t p = 0; p <= last / PL_PAGE; p++) {
-		const float *keys = kv_of(m, j->b->pages[u->pages + p], layer, u->kv_head);
-		const float *values = keys + (size_t)PL_PAGE * dim;
-		k->small(s->s, PL_PAGE, s->q, dim, keys, PL_PAGE, rows, dim, PL_PAGE, 0);
-		for (int32_t r = 0; r < rows; r++) {
-			const int32_t seen = u->start + r / u->heads + 1 - p * PL_PAGE;
-			for (int32_t t = seen < 0 ? 0 : seen; t < PL_PAGE; t++)
-				s->s[(size_t)r * PL_PAGE + t] = -INFINITY;
-		}
-		k->softmax(s->s, s->o, s->max, s->sum, rows, dim);
-		const int32_t n = last + 1 - p * PL_PAGE;
-		k->small(s->o, dim, s->s, PL_PAGE, values, dim, rows, n < PL_PAGE ? n : PL_PAGE, dim, 1);
-	}
-	const operand out = {m->att, m->att_h, lda};
-	for (int32_t r = 0; r < rows; r++) {
-		const size_t at = (u->token + r / u->heads) * lda + (size_t)(u->head + r % u->heads) * dim;
-		k->scale(s->o + (size_t)r * dim, 1.0f / s->sum[r], dim);
-		memcpy(out.f + at, s->o + (size_t)r * dim, sizeof(float) * dim);
-		finish(m, out, at, dim);
-	}
-}
-
 // residual adds a product to the residual stream.
-static void residual(const job *j, const pl_matrix *w, operand a)
+static void residual(const job *j, int32_t id, const pl_matrix *w, operand a)
 {
 	pl_model *m = j->m;
+	a = ready(j, id, w, a);
 	int32_t lo, hi;
 	while (claim_blocks(m, j->b->tokens, w->blocks, &lo, &hi)) {
 		float *x = m->x + (size_t)lo * PL_LANES;
@@ -203,7 +193,7 @@ static void mlp(const job *j, int32_t id, const pl_layer *l, operand a)
 {
 	pl_model *m = j->m;
 	float *gu = m->scratch[id].gate_up;
-	const operand act = {m->act, m->act_h, m->inter};
+	const operand act = {.f = m->act, .h = m->act_h, .ld = m->inter};
 	const int32_t rows = j->b->tokens;
 	const int32_t fits = (int32_t)(m->gate_up_size / (32 * (size_t)rows));
 	int32_t lo, hi;
@@ -223,7 +213,7 @@ static void mlp(const job *j, int32_t id, const pl_layer *l, operand a)
 static void head(const job *j, int32_t id, const int32_t *at, int32_t rows, float *logits)
 {
 	pl_model *m = j->m;
-	const operand a = normed(j, id, m->norm, at, rows);
+	const operand a = normed(j, id, m->norm, &m->head, at, rows);
 	int32_t lo, hi;
 	while (claim_blocks(m, rows, m->head.blocks, &lo, &hi))
 		product(m, &m->head, a, rows, logits + (size_t)lo * PL_LANES, m->vocab, NULL, 0, lo, hi);
@@ -258,13 +248,13 @@ static void run(void *arg, int32_t id)
 	pl_team_barrier(m->team);
 	for (int32_t i = 0; i < m->layers; i++) {
 		const pl_layer *l = &m->layer[i];
-		project(j, i, normed(j, id, l->norm_in, NULL, b->tokens));
+		project(j, i, normed(j, id, l->norm_in, &l->qkv, NULL, b->tokens));
 		while (pl_team_claim(m->team, b->units, 1, &lo, &hi))
-			attend(j, id, i, &b->unit[lo]);
+			pl_attend(m, b, id, i, &b->unit[lo]);
 		pl_team_barrier(m->team);
-		residual(j, &l->out, (operand){m->att, m->att_h, (size_t)m->heads * m->dim});
-		mlp(j, id, l, normed(j, id, l->norm_post, NULL, b->tokens));
-		residual(j, &l->down, (operand){m->act, m->act_h, m->inter});
+		residual(j, id, &l->out, (operand){.f = m->att, .h = m->att_h, .ld = (size_t)m->heads * m->dim});
+		mlp(j, id, l, normed(j, id, l->norm_post, &l->gate_up, NULL, b->tokens));
+		residual(j, id, &l->down, (operand){.f = m->act, .h = m->act_h, .ld = m->inter});
 	}
 	if (b->heads)
 		head(j, id, b->head, b->heads, m->logits);

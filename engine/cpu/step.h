@@ -16,13 +16,22 @@ typedef struct {
 	const float *qkv_bias, *norm_in, *norm_post;
 } pl_layer;
 
+// pl_quants is activations in s8 (kernels.h), or nothing where no weights want them.
+typedef struct {
+	int8_t *q;    // [rows][widest]
+	float *scale; // [rows][groups]
+	int32_t *sum; // [rows][groups]
+} pl_quants;
+
 // pl_scratch is what one thread needs for itself.
 typedef struct {
-	float *norm;       // [PL_SOLO_ROWS][hidden]
-	uint16_t *norm_h;  // the same in bf16, or NULL
-	float *gate_up;    // gate_up_size floats
-	float *q, *s, *o;  // [PL_ATT_ROWS] of dim, 64, dim
-	float *max, *sum;  // [PL_ATT_ROWS]
+	float *norm;         // [PL_SOLO_ROWS][hidden]
+	uint16_t *norm_h;    // the same in bf16, or NULL
+	pl_quants quants;    // of PL_SOLO_ROWS rows
+	float *gate_up;      // gate_up_size floats
+	float *q, *s, *o;    // [PL_ATT_ROWS] of dim, 64, dim
+	uint16_t *q_h, *s_h; // the same in bf16, or NULL
+	float *max, *sum;    // [PL_ATT_ROWS]
 } pl_scratch;
 
 // pl_model is an opened model. Sizes are padded to multiples of 16, save the
@@ -33,18 +42,24 @@ typedef struct {
 	int32_t layers, hidden, hidden_real, inter, heads, kv_heads, dim, dim_real, vocab, vocab_real;
 	int32_t round; // activations of products are rounded to bf16
 	int32_t dot;   // … and multiplied by gemm_dot
+	int32_t att_round; // queries and weights of attention are rounded to bf16
 	float eps, q_scale;
 	const float *rope; // [position][dim_real/2] of (cos, sin)
 	pl_matrix embed, head;
 	const float *norm;
 	pl_layer *layer;
 
-	float *pages;       // page-major; in a page: layer, KV head, K [dim][64], V [64][dim]
-	size_t page_floats; // of one page
+	// KV pages, page-major; in a page by layer and KV head: K, V, and for s8 the scales
+	// of 64 keys, then of 64 values.
+	char *pages;
+	int32_t kv_type;
+	size_t page_bytes, head_bytes;
 
 	float *x;                       // residual stream [tokens][hidden]
 	float *xn, *qkv, *att, *act;    // normalised, projections, attention, MLP
 	uint16_t *xn_h, *att_h, *act_h; // the same in bf16, where dot
+	pl_quants quants;               // of any of the four
+	int32_t widest, groups;         // inputs of the widest product, and its groups
 	float *logits;                  // [rows][vocab]
 	float *scores;                  // [PL_SCORE_ROWS][vocab]
 	size_t gate_up_size;
@@ -80,5 +95,8 @@ typedef struct {
 } pl_batch;
 
 void pl_step(pl_model *m, const pl_batch *b);
+
+// pl_copy_page copies page src to page dst, of which the first tokens positions count.
+void pl_copy_page(pl_model *m, int32_t dst, int32_t src, int32_t tokens);
 
 #endif

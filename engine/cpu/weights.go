@@ -16,6 +16,7 @@ import (
 	"unsafe"
 
 	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/model/quant"
 )
 
 // dims are a model's sizes, padded to what the kernels work on.
@@ -30,6 +31,12 @@ func dimsOf(c model.Config) dims {
 	return d
 }
 
+// widest is the most inputs of a product.
+func (d dims) widest(c model.Config) int { return max(d.hidden, d.inter, c.Heads*d.dim) }
+
+// groupsOf is how many groups of activations so many inputs have.
+func groupsOf(inputs int) int { return (inputs + C.PL_GROUP - 1) / C.PL_GROUP }
+
 // part is a tensor's place in a packed matrix or a padded vector; the fields are
 // those of pl_source.
 type part struct {
@@ -40,10 +47,12 @@ type part struct {
 
 // matrix is a packed matrix to be made.
 type matrix struct {
-	to    *C.pl_matrix
-	n, k  int // padded
-	data  *byte
-	parts []part
+	to     *C.pl_matrix
+	n, k   int // padded
+	typ    C.int32_t
+	data   *byte
+	scales *byte // of quantised ones
+	parts  []part
 }
 
 // vector is a padded f32 vector to be made.
@@ -57,14 +66,29 @@ type vector struct {
 // loader turns a checkpoint into packed weights.
 type loader struct {
 	c        *model.Checkpoint
+	format   string // to quantise to, or ""
 	region   *region
-	typ      int // C.PL_BF16 if every matrix is stored so, else C.PL_F32
 	matrices []*matrix
 	vectors  []*vector
 }
 
 func typeOf(d model.DType) C.int32_t {
-	return map[model.DType]C.int32_t{model.BF16: C.PL_BF16, model.F16: C.PL_F16, model.F32: C.PL_F32}[d]
+	return map[model.DType]C.int32_t{
+		model.BF16: C.PL_BF16, model.F16: C.PL_F16, model.F32: C.PL_F32, model.W8: C.PL_W8, model.W4: C.PL_W4,
+	}[d]
+}
+
+// bytesOfType are those of so many elements.
+func bytesOfType(typ C.int32_t, elements int) int {
+	switch typ {
+	case C.PL_F32:
+		return 4 * elements
+	case C.PL_BF16:
+		return 2 * elements
+	case C.PL_W4:
+		return elements / 2
+	}
+	return elements
 }
 
 // plain is a tensor that begins at row 0 and stays as it is.
@@ -120,21 +144,17 @@ func (l *loader) plan(m *C.pl_model, layers []C.pl_layer) {
 // load maps the region and fills it; after it the model owns no part of the
 // checkpoint.
 func (l *loader) load(m *C.pl_model) error {
-	l.typ = C.PL_BF16
 	for _, mx := range l.matrices {
-		for _, p := range mx.parts {
-			t, err := l.c.Tensor(p.name)
-			if err != nil {
-				return err
-			}
-			if t.DType != model.BF16 {
-				l.typ = C.PL_F32
-			}
+		if err := l.choose(mx); err != nil {
+			return err
 		}
-	}
-	size := map[int]int{C.PL_BF16: 2, C.PL_F32: 4}[l.typ]
-	for _, mx := range l.matrices {
-		reserve(l.region, &mx.data, mx.n*mx.k*size)
+		reserve(l.region, &mx.data, bytesOfType(mx.typ, mx.n*mx.k))
+		switch mx.typ {
+		case C.PL_W8:
+			reserve(l.region, &mx.scales, 4*mx.n)
+		case C.PL_W4:
+			reserve(l.region, &mx.scales, 2*mx.n*groupsOf(mx.k))
+		}
 	}
 	for _, v := range l.vectors {
 		reserve(l.region, &v.data, v.n)
@@ -149,7 +169,7 @@ func (l *loader) load(m *C.pl_model) error {
 	}
 	for _, mx := range l.matrices {
 		*mx.to = C.pl_matrix{
-			data: unsafe.Pointer(mx.data), _type: C.int32_t(l.typ),
+			data: unsafe.Pointer(mx.data), scales: unsafe.Pointer(mx.scales), _type: mx.typ,
 			blocks: C.int32_t(mx.n / C.PL_LANES), k: C.int32_t(mx.k),
 		}
 		if err := l.pack(mx); err != nil {
@@ -158,6 +178,32 @@ func (l *loader) load(m *C.pl_model) error {
 	}
 	if l.c.Config.TieEmbeddings {
 		m.head = m.embed
+	}
+	return nil
+}
+
+// choose sets a matrix's type: that of its tensors where they agree and the kernels can keep
+// it, else f32, to which every type converts.
+func (l *loader) choose(mx *matrix) error {
+	for i, p := range mx.parts {
+		t, err := l.c.Tensor(p.name)
+		if err != nil {
+			return err
+		}
+		typ := typeOf(t.DType)
+		if to := quant.TypeOf(l.format, p.name); l.format != "" && to != "" {
+			typ = typeOf(to)
+		}
+		if i > 0 && typ != mx.typ || typ == C.PL_F16 {
+			typ = C.PL_F32
+		}
+		if typ == C.PL_W4 && p.colGroup != p.colStride { // a group of columns would be torn
+			typ = C.PL_F32
+		}
+		mx.typ = typ
+		if typ == C.PL_F32 {
+			break
+		}
 	}
 	return nil
 }
@@ -185,37 +231,65 @@ func (l *loader) fill(v *vector) error {
 // pack writes a matrix's parts, by all processors.
 func (l *loader) pack(mx *matrix) error {
 	for _, p := range mx.parts {
-		t, err := l.c.Tensor(p.name)
+		t, err := quant.Load(l.c, p.name, l.format)
 		if err != nil {
 			return err
 		}
-		rows, cols := t.Shape[0], t.Shape[1]
-		var pin runtime.Pinner // for a checkpoint that lies in Go's own memory
-		pin.Pin(unsafe.SliceData(t.Data))
-		source := C.pl_source{
-			data: unsafe.Pointer(unsafe.SliceData(t.Data)),
-			rows: C.int32_t(rows), cols: C.int32_t(cols), first: C.int32_t(p.first),
-			row_group: C.int32_t(p.rowGroup), row_stride: C.int32_t(p.rowStride),
-			col_group: C.int32_t(p.colGroup), col_stride: C.int32_t(p.colStride),
-			_type: typeOf(t.DType),
+		if t.Scales != nil {
+			if mx.typ != C.PL_F32 {
+				err = t.CheckFinite()
+			} else {
+				t, err = widened(t)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		var wait sync.WaitGroup
-		var bad atomic.Bool
-		workers := runtime.GOMAXPROCS(0)
-		share := pad((rows + workers - 1) / workers)
-		for lo := 0; lo < rows; lo += share {
-			hi := min(lo+share, rows)
-			wait.Go(func() {
-				if C.pl_pack(mx.to, unsafe.Pointer(mx.data), &source, C.int32_t(lo), C.int32_t(hi)) != 0 {
-					bad.Store(true)
-				}
-			})
-		}
-		wait.Wait()
-		pin.Unpin()
-		if bad.Load() {
+		if !packPart(mx, p, t) {
 			return t.CheckFinite()
 		}
 	}
 	return nil
+}
+
+// widened is a quantised tensor in f32.
+func widened(t model.Tensor) (model.Tensor, error) {
+	values := make([]float32, t.Len())
+	if err := t.Float32(values); err != nil {
+		return t, err
+	}
+	data := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
+	return model.Tensor{Name: t.Name, DType: model.F32, Shape: t.Shape, Data: data}, nil
+}
+
+// packPart is false if a weight isn't finite.
+func packPart(mx *matrix, p part, t model.Tensor) bool {
+	rows, cols := t.Shape[0], t.Shape[1]
+	var pin runtime.Pinner // for tensors that lie in Go's own memory
+	defer pin.Unpin()
+	pin.Pin(unsafe.SliceData(t.Data))
+	if t.Scales != nil {
+		pin.Pin(unsafe.SliceData(t.Scales))
+	}
+	source := C.pl_source{
+		data: unsafe.Pointer(unsafe.SliceData(t.Data)), scales: unsafe.Pointer(unsafe.SliceData(t.Scales)),
+		rows: C.int32_t(rows), cols: C.int32_t(cols), first: C.int32_t(p.first),
+		row_group: C.int32_t(p.rowGroup), row_stride: C.int32_t(p.rowStride),
+		col_group: C.int32_t(p.colGroup), col_stride: C.int32_t(p.colStride),
+		_type: typeOf(t.DType),
+	}
+	var wait sync.WaitGroup
+	var bad atomic.Bool
+	workers := runtime.GOMAXPROCS(0)
+	share := pad((rows + workers - 1) / workers)
+	for lo := 0; lo < rows; lo += share {
+		hi := min(lo+share, rows)
+		wait.Go(func() {
+			if C.pl_pack(mx.to, unsafe.Pointer(mx.data), unsafe.Pointer(mx.scales), &source, C.int32_t(lo), C.int32_t(hi)) != 0 {
+				bad.Store(true)
+			}
+		})
+	}
+	wait.Wait()
+	return !bad.Load()
 }

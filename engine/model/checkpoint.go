@@ -29,6 +29,9 @@ type Checkpoint struct {
 	Dialect    string // of config.json: DialectHub or DialectV5
 	Synthetic  bool   // the weights are random numbers made by Synth
 
+	// Quantization says how the weights were quantised; nil: they weren't.
+	Quantization *Quantization
+
 	small   []smallFile // config files in the order they are digested
 	shards  []*shard    // by name
 	tensors map[string]place
@@ -44,6 +47,38 @@ type smallFile struct {
 type place struct {
 	shard *shard
 	entry entry
+	// Of a quantised matrix, set by checkTensors:
+	dtype  DType  // W8 or W4
+	shape  []int  // [rows, cols]; that of entry counts bytes
+	scales *place // of another tensor
+}
+
+// tensor is a view of what lies there.
+func (p place) tensor() Tensor {
+	t := p.shard.tensor(p.entry)
+	if p.scales != nil {
+		t.DType, t.Shape, t.Scales = p.dtype, p.shape, p.scales.tensor().Data
+	}
+	return t
+}
+
+// bytes is what the tensor takes in the files, its scales included.
+func (p place) bytes() int64 {
+	n := p.entry.end - p.entry.begin
+	if p.scales != nil {
+		n += p.scales.bytes()
+	}
+	return n
+}
+
+// check refuses files that changed their size.
+func (p place) check() error {
+	if p.scales != nil && p.scales.shard != p.shard {
+		if err := p.scales.check(); err != nil {
+			return err
+		}
+	}
+	return p.shard.check()
 }
 
 // Open opens the model folder dir and checks that its files are sound and agree
@@ -91,7 +126,7 @@ func (c *Checkpoint) load(d folder) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", configFile, err)
 	}
-	c.Config, c.Dialect, c.Synthetic = p.Config, p.dialect, p.synthetic
+	c.Config, c.Dialect, c.Synthetic, c.Quantization = p.Config, p.dialect, p.synthetic, p.quant
 	if d.exists(generationFile) {
 		if data, err = c.readSmall(d, generationFile, 1<<20); err != nil {
 			return err
@@ -127,17 +162,17 @@ func (c *Checkpoint) Has(name string) bool {
 // Names lists all tensors, by file and position in it.
 func (c *Checkpoint) Names() []string { return slices.Clone(c.names) }
 
-// Tensor returns a view of the named tensor. It fails if there is none, and if
+// Tensor returns a view of the named tensor; of a quantised matrix with its scales. It fails if there is none, and if
 // its file has changed size since Open.
 func (c *Checkpoint) Tensor(name string) (Tensor, error) {
 	p, ok := c.tensors[name]
 	if !ok {
 		return Tensor{}, fmt.Errorf("model %s: %w", c.Dir, invalidf("no tensor %q", name))
 	}
-	if err := p.shard.check(); err != nil {
+	if err := p.check(); err != nil {
 		return Tensor{}, fmt.Errorf("model %s: tensor %q: %w", c.Dir, name, err)
 	}
-	return p.shard.tensor(p.entry), nil
+	return p.tensor(), nil
 }
 
 // Digest is the SHA-256, in hex, over config.json, generation_config.json where

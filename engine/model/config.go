@@ -15,7 +15,7 @@ type Config struct {
 	RopeTheta        float64 `json:"rope_theta"`        // base of the rotary embedding
 	RMSNormEps       float64 `json:"rms_norm_eps"`      // added to the mean square
 	TieEmbeddings    bool    `json:"tie_embeddings"`    // the head is the embedding
-	DType            string  `json:"dtype"`             // of the embedding, as stored: "bfloat16", "float32", "float16"
+	DType            string  `json:"dtype"`             // of the embedding, as stored: "bfloat16", "float32", "float16"; or the format: "w8", "w4"
 	BOS              int32   `json:"bos"`               // -1 where the config names none
 	EOS              []int32 `json:"eos"`               // from generation_config.json, else config.json; may be empty
 }

@@ -33,6 +33,7 @@ type parsed struct {
 	dialect   string
 	tieStated bool // the file says whether the head is tied
 	synthetic bool
+	quant     *Quantization // nil: the weights aren't quantised
 }
 
 // CheckConfig says whether the engine could run a model with this config.json, before
@@ -54,6 +55,9 @@ func parseConfig(data []byte) (parsed, error) {
 		return parsed{}, err
 	}
 	p := parsed{Config: Config{Architecture: architectureQwen2, BOS: -1}}
+	if p.quant, err = readQuantization(o); err != nil {
+		return parsed{}, err
+	}
 	for _, step := range []func(object) error{p.readSizes, p.readRope, p.readDType, p.readRest} {
 		if err := step(o); err != nil {
 			return parsed{}, invalidf("%w", err)
@@ -234,9 +238,6 @@ func checkFeatures(o object, layers int) error {
 		return invalidf("%w", err)
 	} else if sliding {
 		return unsupportedf("use_sliding_window is true; supported: full attention")
-	}
-	if o.has("quantization_config") {
-		return unsupportedf("quantization_config is set; supported: weights in bfloat16, float16 or float32")
 	}
 	kinds, err := o.texts("layer_types")
 	if err != nil {

@@ -99,3 +99,21 @@ func convert(dst []float32, d DType, src []byte) int {
 	}
 	return slices.IndexFunc(dst, func(v float32) bool { return math.Float32bits(v)&exponent == exponent })
 }
+
+// Half rounds v to IEEE binary16, to nearest, ties to even: the bits, and the value that
+// they have. What is too large becomes infinite.
+func Half(v float32) (bits uint16, value float32) {
+	b := math.Float32bits(v)
+	sign, b := uint16(b>>16&0x8000), b&0x7fffffff
+	switch {
+	case b > 0x7f800000: // not a number
+		bits = 0x7e00
+	case b < 0x38800000: // below 2⁻¹⁴: a multiple of 2⁻²⁴, which a sum with 0.5 rounds to
+		bits = uint16(math.Float32bits(math.Float32frombits(b)+0.5) - 0x3f000000)
+	default:
+		b += 0xfff + b>>13&1
+		bits = uint16(min((b-0x38000000)>>13, 0x7c00))
+	}
+	bits |= sign
+	return bits, float16(bits)
+}

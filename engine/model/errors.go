@@ -17,6 +17,9 @@ var ErrInvalid = errors.New("invalid checkpoint")
 // that this engine can't run. The message lists what is supported.
 var ErrUnsupported = errors.New("unsupported model")
 
+// ErrExists is wrapped by the error of writing a model where something is already.
+var ErrExists = errors.New("the folder isn't empty")
+
 func invalidf(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrInvalid, fmt.Errorf(format, args...))
 }

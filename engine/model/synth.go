@@ -10,18 +10,18 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"syscall"
 )
 
-// ErrNoSpace is wrapped by Synth's error when the disk can't hold the model.
+// ErrNoSpace is wrapped by the errors of Synth and WriteFolder when the disk can't hold the model.
 var ErrNoSpace = errors.New("not enough disk space")
 
 // SynthOptions say how a synthetic model is made. The zero value is valid.
 type SynthOptions struct {
 	// TokenizerDir is a folder with a tokenizer.json, which is copied with the
-	// files that belong to it. Empty: a byte-level tokenizer is written.
+	// files that belong to it. Empty: one is made that covers the vocabulary.
 	TokenizerDir string
-	// Seed of the weights: equal seeds give equal files, on every machine.
+	// Seed of the weights and of the tokenizer's invented words: equal seeds give equal
+	// files, on every machine.
 	Seed uint64
 	// Progress, if not nil, is called with the bytes of weights written and wanted;
 	// by one goroutine at a time.
@@ -47,9 +47,6 @@ func Synth(ctx context.Context, preset, dir string, o SynthOptions) error {
 // in bfloat16 or float32. Weights of one seed and name are equal in every element type.
 func SynthConfig(ctx context.Context, c Config, dir string, o SynthOptions) (err error) {
 	defer func() {
-		if errors.Is(err, syscall.ENOSPC) { // others wrote while we did
-			err = fmt.Errorf("%w: %w", ErrNoSpace, err)
-		}
 		if err != nil {
 			err = fmt.Errorf("make synthetic model %s: %w", dir, err)
 		}
@@ -61,69 +58,25 @@ func SynthConfig(ctx context.Context, c Config, dir string, o SynthOptions) (err
 	if err != nil {
 		return err
 	}
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return errors.New("the folder isn't empty: give a new one, or remove it first")
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	parent := filepath.Dir(filepath.Clean(dir))
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return err
-	}
 	plan := newWeightPlan(c, o.Seed)
-	if err := checkSpace(parent, plan.total+8<<20, o.free); err != nil { // the rest is small
-		return err
-	}
-	temp, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+".partial-*")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(temp) // nothing is left of it after the rename
-	if err := os.Chmod(temp, 0o755); err != nil {
-		return err
-	}
-	if err := writeFile(temp, configFile, config); err != nil {
-		return err
-	}
-	if err := writeFile(temp, generationFile, synthGenerationJSON(c)); err != nil {
-		return err
-	}
-	if o.TokenizerDir != "" {
-		err = copyTokenizer(temp, o.TokenizerDir)
-	} else {
-		err = writeTokenizer(temp, c)
-	}
-	if err != nil {
-		return err
-	}
-	if err := plan.write(ctx, filepath.Join(temp, weightsFile), o.Progress); err != nil {
-		return err
-	}
-	check, err := Open(temp)
-	if err != nil {
-		return err
-	}
-	if err := check.Close(); err != nil {
-		return err
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty one
-		return err
-	}
-	return os.Rename(temp, dir)
-}
-
-func checkSpace(dir string, need int64, free func(string) (int64, error)) error {
-	if free == nil {
-		free = FreeBytes
-	}
-	have, err := free(dir)
-	if err != nil {
-		return fmt.Errorf("ask for the free space of %s: %w", dir, err)
-	}
-	if have < need {
-		return fmt.Errorf("%w: the model needs %d MB, %s has %d MB free", ErrNoSpace, need>>20, dir, have>>20)
-	}
-	return nil
+	folder := FolderOptions{Need: plan.total + 8<<20, free: o.free} // the rest is small
+	return WriteFolder(dir, folder, func(temp string) error {
+		if err := writeFile(temp, configFile, config); err != nil {
+			return err
+		}
+		if err := writeFile(temp, generationFile, synthGenerationJSON(c)); err != nil {
+			return err
+		}
+		if o.TokenizerDir != "" {
+			err = copyTokenizer(temp, o.TokenizerDir)
+		} else {
+			err = writeTokenizer(temp, c, o.Seed)
+		}
+		if err != nil {
+			return err
+		}
+		return plan.write(ctx, weightsIn(temp), o.Progress)
+	})
 }
 
 // synthConfigJSON writes config.json in the hub's dialect and makes sure that
@@ -193,16 +146,17 @@ func synthGenerationJSON(c Config) []byte {
 	return append(data, '\n')
 }
 
-func writeFile(dir, name string, data []byte) error {
-	return os.WriteFile(filepath.Join(dir, name), data, 0o644)
+// tokenizerFiles are the files that belong to a tokenizer.
+func tokenizerFiles() []string {
+	return []string{
+		"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+		"vocab.json", "merges.txt", "chat_template.jinja",
+	}
 }
 
 // copyTokenizer copies the files that belong to a tokenizer.
 func copyTokenizer(to, from string) error {
-	for _, name := range []string{
-		"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-		"vocab.json", "merges.txt", "chat_template.jinja",
-	} {
+	for _, name := range tokenizerFiles() {
 		err := copyFile(filepath.Join(to, name), filepath.Join(from, name))
 		if errors.Is(err, fs.ErrNotExist) && name != "tokenizer.json" {
 			continue

@@ -1,13 +1,10 @@
 package model
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"os"
 	"sync"
@@ -42,44 +39,26 @@ type chunk struct {
 }
 
 func newWeightPlan(c Config, seed uint64) *weightPlan {
-	type info struct {
-		DType   DType    `json:"dtype"`
-		Shape   []int    `json:"shape"`
-		Offsets [2]int64 `json:"data_offsets"`
-	}
 	p := &weightPlan{size: 2, table: normalQuantiles()}
 	dtype := BF16
 	if c.DType == F32.configName() {
 		p.size, dtype = 4, F32
 	}
-	var header bytes.Buffer
-	header.WriteString(`{"__metadata__":{"format":"pt"}`)
-	at := int64(0)
+	var entries []entry
 	for _, t := range c.Tensors() {
+		entries = append(entries, entry{name: t.Name, dtype: dtype, shape: t.Shape})
+	}
+	header, end := writtenHeader(entries)
+	p.header, p.total = header, int64(len(header))+end
+	for i, t := range c.Tensors() {
 		count := Tensor{Shape: t.Shape}.Len()
-		end := at + int64(count*p.size)
-		entry, err := json.Marshal(info{dtype, t.Shape, [2]int64{at, end}})
-		if err != nil {
-			panic(err) // strings and integers always marshal
-		}
-		fmt.Fprintf(&header, `,%q:%s`, t.Name, entry)
 		for first := 0; first < count; first += chunkElements {
 			p.chunks = append(p.chunks, chunk{
-				offset: at + int64(first*p.size), first: first, count: min(chunkElements, count-first),
+				offset: int64(len(header)) + entries[i].begin + int64(first*p.size), first: first, count: min(chunkElements, count-first),
 				key: streamKey(seed, t.Name), ones: t.Part == "norm",
 			})
 		}
-		at = end
 	}
-	header.WriteByte('}')
-	for header.Len()%8 != 0 { // the format wants the data aligned to 8 bytes
-		header.WriteByte(' ')
-	}
-	p.header = append(binary.LittleEndian.AppendUint64(nil, uint64(header.Len())), header.Bytes()...)
-	for i := range p.chunks {
-		p.chunks[i].offset += int64(len(p.header))
-	}
-	p.total = at + int64(len(p.header))
 	return p
 }
 
@@ -139,12 +118,7 @@ func (p *weightPlan) write(ctx context.Context, path string, progress func(done,
 func (p *weightPlan) fill(data []byte, c chunk) {
 	const one = 0x3f80 // 1 as bfloat16
 	for i := 0; i < c.count; i += 4 {
-		// Counter-based SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom
-		// number generators, 2014): its i-th output needs no state.
-		x := c.key + (uint64(c.first+i)/4+1)*0x9e3779b97f4a7c15
-		x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-		x = (x ^ x>>27) * 0x94d049bb133111eb
-		x ^= x >> 31
+		x := splitMix(c.key, uint64(c.first+i)/4+1)
 		for j := i; j < min(i+4, c.count); j++ {
 			v := p.table[uint16(x)]
 			if x >>= 16; c.ones {
@@ -157,6 +131,15 @@ func (p *weightPlan) fill(data []byte, c chunk) {
 			}
 		}
 	}
+}
+
+// splitMix is the i-th output of a random stream, from 1. Counter-based SplitMix64 (Steele,
+// Lea, Flood: Fast splittable pseudorandom number generators, 2014) needs no state.
+func splitMix(key, i uint64) uint64 {
+	x := key + i*0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }
 
 // streamKey gives each tensor a random stream of its own.

@@ -102,7 +102,7 @@ func (c *Checkpoint) addShard(d folder, name string) error {
 		if other, ok := c.tensors[e.name]; ok {
 			return invalidf("tensor %q lies in both %s and %s", e.name, other.shard.name, name)
 		}
-		c.tensors[e.name] = place{s, e}
+		c.tensors[e.name] = place{shard: s, entry: e}
 		c.names = append(c.names, e.name)
 	}
 	return nil
@@ -115,6 +115,13 @@ func (c *Checkpoint) checkTensors() error {
 	for _, t := range want {
 		known[t.Name] = true
 		p, ok := c.tensors[t.Name]
+		if d := c.quantised(t.Name); ok && d != "" {
+			if err := c.checkPacked(t, d); err != nil {
+				return err
+			}
+			known[t.Name+scaleSuffix] = true
+			continue
+		}
 		if !ok {
 			return invalidf("tensor %q of shape %v is missing (%s says %d layers)", t.Name, t.Shape, configFile, c.Config.Layers)
 		}
@@ -129,13 +136,17 @@ func (c *Checkpoint) checkTensors() error {
 		if known[name] || strings.HasSuffix(name, ".rotary_emb.inv_freq") { // a constant that old files carry
 			continue
 		}
-		if name == headName {
+		if name == headName && c.Quantization == nil {
 			if err := c.checkTiedHead(); err != nil {
 				return err
 			}
 			continue
 		}
 		return fmt.Errorf("%s: %w", c.tensors[name].shard.name, invalidf("tensor %q has no place in the %s of %d layers that %s describes", name, c.Config.Architecture, c.Config.Layers, configFile))
+	}
+	if c.Quantization != nil {
+		c.Config.DType = c.Quantization.Weights
+		return nil
 	}
 	found := c.tensors[embeddingName].entry.dtype.configName()
 	if c.Config.DType != "" && c.Config.DType != found {

@@ -2,19 +2,21 @@ package ref
 
 import (
 	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/model/quant"
 )
 
 // loader converts tensors and keeps the first error.
 type loader struct {
-	from *model.Checkpoint
-	err  error
+	from   *model.Checkpoint
+	format string // what matrices are rounded to first; empty: nothing
+	err    error
 }
 
 func (l *loader) tensor(name string) (data []float32, shape []int) {
 	if l.err != nil {
 		return nil, []int{0, 0}
 	}
-	t, err := l.from.Tensor(name)
+	t, err := quant.Load(l.from, name, l.format)
 	if err != nil {
 		l.err = err
 		return nil, []int{0, 0}
@@ -34,9 +36,10 @@ func (l *loader) matrix(name string) matrix {
 	return matrix{outputs: shape[0], inputs: shape[1], data: data}
 }
 
-// loadNetwork reads all weights. The checkpoint has checked names and shapes.
-func loadNetwork(c *model.Checkpoint) (*network, error) {
-	l := &loader{from: c}
+// loadNetwork reads all weights, rounded to the format if there is one. The checkpoint has
+// checked names and shapes.
+func loadNetwork(c *model.Checkpoint, format string) (*network, error) {
+	l := &loader{from: c, format: format}
 	n := &network{config: c.Config, embedding: l.matrix("model.embed_tokens.weight"), norm: l.vector("model.norm.weight")}
 	for i := range c.Config.Layers {
 		matrix := func(name string) matrix { return l.matrix(model.LayerTensor(i, name)) }

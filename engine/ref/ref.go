@@ -7,6 +7,7 @@ import (
 
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/model/quant"
 	"github.com/paceline/paceline/engine/sample"
 )
 
@@ -20,11 +21,15 @@ const (
 type Options struct {
 	Pages      int // KV pages; 0: what one sequence of MaxContext needs, at least 64
 	MaxContext int // most positions of a sequence; 0: the model's own limit, which it mustn't exceed
+	// Weights is "" or "bf16" (as stored), or the format "w8" or "w4" to which matrices are
+	// rounded as they are loaded (see quant.OnLoad).
+	Weights string
 }
 
 // ref implements backend.Backend. It computes inside Launch.
 type ref struct {
 	config  model.Config
+	weights string // what they were before they became float32: "f32" stands for any float
 	context int
 	net     *network
 	cache   *cache
@@ -51,12 +56,24 @@ func Open(c *model.Checkpoint, o Options) (backend.Backend, error) {
 	if pages < 1 {
 		return nil, fmt.Errorf("open the ref backend: %d pages, want at least 1", pages)
 	}
-	net, err := loadNetwork(c)
+	format, err := quant.OnLoad(c, o.Weights)
 	if err != nil {
 		return nil, fmt.Errorf("open the ref backend: %w", err)
 	}
+	net, err := loadNetwork(c, format)
+	if err != nil {
+		return nil, fmt.Errorf("open the ref backend: %w", err)
+	}
+	switch {
+	case format != "":
+	case c.Quantization != nil:
+		format = c.Quantization.Weights
+	default:
+		format = "f32"
+	}
 	return &ref{
 		config:  c.Config,
+		weights: format,
 		context: context,
 		net:     net,
 		cache:   newCache(c.Config, pages),
@@ -66,7 +83,7 @@ func Open(c *model.Checkpoint, o Options) (backend.Backend, error) {
 
 func (r *ref) Info() backend.Info {
 	return backend.Info{
-		Name: "ref", Device: runtime.GOARCH, Compute: "f64", Weights: "f32", Threads: 1, MaxInFlight: 1,
+		Name: "ref", Device: runtime.GOARCH, Compute: "f64", Weights: r.weights, Threads: 1, MaxInFlight: 1,
 		MaxRows: maxRows, MaxTokens: maxTokens, MaxContext: r.context, VocabSize: r.config.VocabSize,
 	}
 }

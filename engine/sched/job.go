@@ -2,16 +2,12 @@ package sched
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/kv"
 	"github.com/paceline/paceline/engine/sample"
 )
-
-// ErrClosed is returned by Submit, and given to jobs that were under way, after Close.
-var ErrClosed = errors.New("the loop is closed")
 
 // Job is a sequence to compute. Nothing of it may be changed before its Done.
 type Job struct {
@@ -28,6 +24,19 @@ type Job struct {
 	// before Sink.Token, under the Sink's rules; top is its own only until it returns.
 	TopLogProbs int
 	LogProbs    func(ofToken float32, top []backend.Likely)
+	// Priority: higher ones start first. Any number.
+	Priority int
+	// Owner is who takes turns with others of the same priority; may be empty.
+	Owner string
+	// NoCache neither reads nor fills the prefix cache. Scoring never does.
+	NoCache bool
+	// NoKV computes the whole sequence anew for each token, as if there were no KV cache, for
+	// comparisons. It implies NoCache.
+	NoKV bool
+	// Logits, of a scoring job, gets the logits after each id of the prompt, in their order,
+	// for which the prompt is computed one id a step. The slice holds for the call only. As
+	// for Sink, nothing is computed meanwhile.
+	Logits func(i int, logits []float32)
 	// Sink gets what comes of it. It is called by the loop's goroutine, which computes
 	// nothing meanwhile, so it must be quick and must not call the Loop.
 	Sink Sink
@@ -35,6 +44,11 @@ type Job struct {
 
 // positions is how many positions the job computes: the last token drawn is never fed.
 func (j *Job) positions() int { return len(j.Prompt) + max(j.MaxTokens-1, 0) }
+
+func (j *Job) scores() bool { return j.MaxTokens == 0 }
+
+// shares says that the job uses the prefix cache.
+func (j *Job) shares() bool { return !j.NoCache && !j.NoKV && !j.scores() }
 
 // Sink receives one job's tokens, then its end.
 type Sink interface {
@@ -63,6 +77,11 @@ type Result struct {
 	Err          error // with ReasonError; with ReasonCancel the cause
 	OutputTokens int   // handed to the sink
 
+	CachedTokens int           // prompt positions taken from the prefix cache instead of being computed
+	Chunks       int           // rows of steps that computed its prompt, or computed anew after a preemption
+	Preemptions  int           // how often it gave its pages to others
+	Waited       time.Duration // without pages: before its start and after each preemption
+
 	Queued       time.Time // Submit
 	PrefillStart time.Time // launch of the first step with a token of the job; zero if there was none
 	PrefillEnd   time.Time // collection of the prompt's last token; zero before
@@ -80,27 +99,99 @@ type seq struct {
 	unwatch   func() bool // stops watching ctx
 	positions int         // most it will compute
 
+	turn, came uint64    // its place in the queue
+	start      uint64    // its place among those that started; 0 before
+	idle       time.Time // since when it waits
+
 	cancelled bool      // as of the last step
 	ended     bool      // in the last step
 	table     *kv.Table // nil while waiting
-	tokens    []int32   // prompt and generated
+	tokens    []int32   // prompt and generated; the prompt itself before the first start
 	computed  int       // tokens whose K and V lie in pages
+	reached   int       // greatest computed so far: below it, tokens are computed anew
+	told      int       // positions whose logits were given to Job.Logits
 	sampling  backend.Sampling
 	result    Result
 }
 
 func newSeq(ctx context.Context, j Job, queued time.Time) *seq {
-	s := &seq{Job: j, ctx: ctx, sampling: j.Sampling}
+	s := &seq{Job: j, ctx: ctx, sampling: j.Sampling, tokens: j.Prompt, idle: queued}
 	s.positions = j.positions()
-	s.tokens = append(make([]int32, 0, s.positions+1), j.Prompt...)
 	s.result.Queued = queued
 	return s
 }
 
-func (s *seq) scores() bool { return s.MaxTokens == 0 }
+// begin gives a sequence that starts, for the first time or again, its table with what the prefix
+// cache has of it. The last token is always computed: what follows is drawn from its logits.
+// The answer is by how much CachedTokens grew.
+func (s *seq) begin(pool *kv.Pool, at time.Time) int {
+	if s.start == 0 { // those that wait take no memory but their prompt's
+		s.tokens = append(make([]int32, 0, s.positions+1), s.Prompt...)
+	}
+	s.result.Waited += at.Sub(s.idle)
+	var found int
+	s.table, found = pool.NewTable(s.tokens[:len(s.tokens)-1], s.positions, s.shares())
+	return s.found(found)
+}
 
-// decodes says that the pending token was generated.
-func (s *seq) decodes() bool { return len(s.tokens) > len(s.Prompt) }
+// copy takes what the prefix cache has of the page that the sequence computes first, and says by
+// how much CachedTokens grew. The sequence has just begun and has its pages.
+func (s *seq) copy(pages backend.Pages) int {
+	return s.found(s.table.Begin(s.tokens[:len(s.tokens)-1], pages.Copy))
+}
+
+// adopt takes what has come into the prefix cache since the sequence started, and says by how
+// much CachedTokens grew.
+func (s *seq) adopt() int {
+	if !s.shares() || s.computed%backend.PageTokens != 0 || s.pending() <= backend.PageTokens {
+		return 0
+	}
+	return s.found(s.table.Adopt(s.tokens[:len(s.tokens)-1]))
+}
+
+// found skips n positions that others computed.
+func (s *seq) found(n int) int {
+	s.computed += n
+	cached := max(min(s.computed, len(s.Prompt))-s.reached, 0)
+	s.result.CachedTokens += cached
+	s.reached = max(s.reached, s.computed)
+	return cached
+}
+
+// advance notes that the next n tokens are computed. Pages that they fill enter the prefix cache.
+func (s *seq) advance(n int) {
+	if !s.decodes() {
+		s.result.Chunks++
+	}
+	s.computed += n
+	s.reached = max(s.reached, s.computed)
+	if s.computed/backend.PageTokens != (s.computed-n)/backend.PageTokens {
+		s.table.Enter(s.tokens[:s.computed])
+	}
+}
+
+// yield gives the sequence's pages back, and takes it to where it must begin again.
+func (s *seq) yield(at time.Time) {
+	s.table.Free()
+	s.table = nil
+	s.computed, s.idle = 0, at
+	s.result.Preemptions++
+	s.result.SumLogProb = 0 // a scoring job adds up from the first token again
+}
+
+// pending is how many tokens are known and not computed.
+func (s *seq) pending() int { return len(s.tokens) - s.computed }
+
+// chunk is how many of so many pending tokens a step may compute.
+func (s *seq) chunk(pending int) int {
+	if s.Logits != nil {
+		return min(pending, 1)
+	}
+	return pending
+}
+
+// decodes says that the only pending token was generated.
+func (s *seq) decodes() bool { return len(s.tokens) > len(s.Prompt) && s.pending() == 1 }
 
 // row is the next n pending tokens as a row of a batch. Its pages must be there.
 func (s *seq) row(n int) backend.Row {
