@@ -149,6 +149,9 @@ func (r *ref) computeRow(row *backend.Row) backend.RowOut {
 	if row.Sample != nil {
 		out.Token = r.sampler.Token(rounded, *row.Sample)
 	}
+	if row.TopLogProbs > 0 {
+		out.Top, out.TokenLogProb = sample.Top(nil, rounded, out.Token, row.TopLogProbs)
+	}
 	if row.WantLogits {
 		out.Logits = rounded
 	}

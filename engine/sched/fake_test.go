@@ -87,6 +87,9 @@ func (f *fake) Collect(b *backend.Batch) error {
 		logits := f.logits(r.Pages, end)
 		if r.Sample != nil {
 			out.Token = sample.Token(logits, *r.Sample)
+			if r.TopLogProbs > 0 {
+				out.Top, out.TokenLogProb = sample.Top(nil, logits, out.Token, r.TopLogProbs)
+			}
 		}
 		if r.WantLogits {
 			out.Logits = logits

@@ -104,6 +104,10 @@ func (c *core) take(q *seq, row *backend.Row, out *backend.RowOut, at time.Time)
 		id = c.hooks.Token(id, *row.Sample)
 	}
 	q.tokens = append(q.tokens, id)
+	q.Editor.Drew(id)
+	if row.TopLogProbs > 0 {
+		q.LogProbs(out.TokenLogProb, out.Top)
+	}
 	if q.NoKV {
 		q.computed = 0
 	}
