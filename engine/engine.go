@@ -109,6 +109,8 @@ func (e *Engine) Stats() Stats {
 		OutputTokens:     c.OutputTokens,
 		CachedTokens:     c.CachedTokens,
 		RecomputedTokens: c.RecomputedTokens,
+		DraftTokens:      c.DraftedTokens,
+		AcceptedTokens:   c.AcceptedTokens,
 		Cancelled:        c.Cancelled,
 		Preemptions:      c.Preemptions,
 		Running:          c.Running,

@@ -15,5 +15,5 @@ func TestInvarianceOnCPU(t *testing.T) {
 	if err := model.Synth(t.Context(), "tiny", dir, model.SynthOptions{Seed: 2}); err != nil {
 		t.Fatal(err)
 	}
-	holdInvariant(t, dir, "cpu", 3, 300)
+	holdInvariant(t, dir, "cpu", 3, 300, 0)
 }

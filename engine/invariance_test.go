@@ -44,13 +44,13 @@ func mix(rng *rand.Rand, n, longest int) []Request {
 }
 
 // holdInvariant runs random mixes on a backend: what each request gives alone, computed anew, must
-// come out of any batch, in chunks, with a part of it from the prefix cache, after preemptions
-// and without KV cache.
-func holdInvariant(t *testing.T, dir, name string, mixes, longest int) {
+// come out of any batch, in chunks, with a part of it from the prefix cache, after preemptions,
+// without KV cache and with guesses.
+func holdInvariant(t *testing.T, dir, name string, mixes, longest, guesses int) {
 	alone := open(t, Options{ModelDir: dir, Backend: name, MaxContext: 512, NoPrefixCache: true})
 	const pages = 8 // fewer than the requests want at a time
 	kv := alone.Stats().BytesPerPage * pages
-	together := open(t, Options{ModelDir: dir, Backend: name, MaxContext: 512, KVBytes: kv})
+	together := open(t, Options{ModelDir: dir, Backend: name, MaxContext: 512, KVBytes: kv, Speculate: guesses})
 	shown := func() bool { // what a mix meets depends on the machine's mood too
 		s := together.Stats()
 		return s.CachedTokens > 0 && s.Preemptions > 0 && s.PrefixCache.Evictions > 0 && s.RecomputedTokens > 0
@@ -111,4 +111,4 @@ func holdInvariant(t *testing.T, dir, name string, mixes, longest int) {
 
 // TestInvarianceOnRef: the shared beginning is longer than a step's tokens beside others, so that it
 // is cut into chunks.
-func TestInvarianceOnRef(t *testing.T) { holdInvariant(t, tiny(t), "ref", 1, 200) }
+func TestInvarianceOnRef(t *testing.T) { holdInvariant(t, tiny(t), "ref", 1, 200, 3) }

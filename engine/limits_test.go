@@ -62,7 +62,7 @@ func TestFinishAndStats(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	for _, o := range []Options{{MaxRows: -1}, {PrefixCacheBytes: -1}, {NoPrefixCache: true, PrefixCacheBytes: 1}} {
+	for _, o := range []Options{{MaxRows: -1}, {Speculate: -1}, {PrefixCacheBytes: -1}, {NoPrefixCache: true, PrefixCacheBytes: 1}} {
 		o.ModelDir = "none"
 		if _, err := Open(t.Context(), o); err == nil || strings.Contains(err.Error(), "none/") {
 			t.Errorf("%+v: error %v, want one about the options", o, err)
@@ -100,6 +100,30 @@ func TestWithoutBatchingAndWithoutKV(t *testing.T) {
 	}
 	if s := single.Stats(); s.Steps != 36 {
 		t.Errorf("%d steps for 3 times 12 tokens one after the other", s.Steps)
+	}
+}
+
+// TestSpeculation: guesses change how many steps a text takes, and none of its tokens.
+func TestSpeculation(t *testing.T) {
+	dir := tiny(t)
+	plain := open(t, Options{ModelDir: dir, Backend: "ref", MaxContext: 300})
+	guessing := open(t, Options{ModelDir: dir, Backend: "ref", MaxContext: 300, Speculate: 4})
+	for _, s := range []backend.Sampling{{}, {Temperature: 0.1, Seed: 1}, {Temperature: 1, TopP: 0.9, Seed: 2}} {
+		r := Request{Prompt: []int32{1, 2, 3, 1, 2, 3, 1, 2}, MaxTokens: 120, IgnoreEOS: true, Sampling: s}
+		want, events := ids(submit(t, plain, r)), submit(t, guessing, r)
+		if got := ids(events); !slices.Equal(got, want) {
+			t.Errorf("%+v: with guesses %v, without %v", s, got, want)
+		}
+		if f := finish(events); f.AcceptedTokens > f.DraftTokens || s.Temperature == 0 && f.DraftTokens == 0 {
+			t.Errorf("%+v: %d of %d guesses right", s, f.AcceptedTokens, f.DraftTokens)
+		}
+	}
+	p, g := plain.Stats(), guessing.Stats()
+	if p.DraftTokens != 0 || g.AcceptedTokens == 0 || g.Steps+g.AcceptedTokens != p.Steps {
+		t.Errorf("%d steps without guesses, %d with %d right ones", p.Steps, g.Steps, g.AcceptedTokens)
+	}
+	if _, err := Open(t.Context(), Options{ModelDir: dir, Backend: "ref", Speculate: 33}); err == nil || !strings.Contains(err.Error(), "32 at most") || strings.Contains(err.Error(), "close") {
+		t.Errorf("more guesses than the backend checks: error %v", err)
 	}
 }
 

@@ -66,8 +66,11 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	}
 	e.loadTime = time.Since(started)
 	e.limits, e.pageBytes = e.back.Info(), e.back.Pages().BytesPerPage()
+	if o.Speculate > e.limits.MaxDraft {
+		return nil, fmt.Errorf("%d tokens to guess: the %s backend checks %d at most", o.Speculate, e.limits.Name, e.limits.MaxDraft)
+	}
 	faults.vocab = c.Config.VocabSize
-	e.loop = sched.New(e.back, sched.Options{Hooks: faults.hooks(), MaxRows: o.MaxRows, CachedPages: o.cachedPages(e.pageBytes)})
+	e.loop = sched.New(e.back, sched.Options{Hooks: faults.hooks(), MaxRows: o.MaxRows, CachedPages: o.cachedPages(e.pageBytes), Speculate: o.Speculate})
 	return e, nil
 }
 
@@ -76,6 +79,8 @@ func (o Options) check() error {
 	switch {
 	case o.MaxRows < 0:
 		return fmt.Errorf("%d requests at a time: want 0 (the backend's limit) or more", o.MaxRows)
+	case o.Speculate < 0:
+		return fmt.Errorf("%d tokens to guess: want 0 (none) or more", o.Speculate)
 	case o.PrefixCacheBytes < 0:
 		return fmt.Errorf("%d bytes of prefix cache: want 0 (all of the KV cache) or more", o.PrefixCacheBytes)
 	case o.NoPrefixCache && o.PrefixCacheBytes > 0:

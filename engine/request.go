@@ -20,6 +20,12 @@ type Options struct {
 	MaxRows    int    // requests that run at a time, so that 1 turns batching off; 0: the backend's limit
 	Faults     []Fault
 
+	// Speculate is how many tokens of a request are guessed at most, from where its last ones stood
+	// before, and computed along with the next one. Tokens are the same with and without; texts
+	// that repeat themselves or their prompt come in fewer steps. 0: none, which is right
+	// where many requests run at a time. The ref backend takes 32 at most.
+	Speculate int
+
 	NoPrefixCache    bool  // every prompt is computed whole
 	PrefixCacheBytes int64 // most memory of KV pages that no request uses and that are kept for their text; 0: all there is
 
@@ -96,6 +102,9 @@ type Finish struct {
 	OutputTokens int // ids generated, an end token included
 	CachedTokens int // prompt positions taken from the prefix cache
 
+	DraftTokens    int // guessed and computed before they were known, with Options.Speculate
+	AcceptedTokens int // of these, those that were right
+
 	PrefillChunks int           // steps that computed a part of the prompt
 	Preemptions   int           // how often it gave its memory to others and was computed again
 	Waited        time.Duration // without memory: before its first step, and after preemptions
@@ -118,6 +127,8 @@ type Stats struct {
 	OutputTokens     uint64 `json:"output_tokens"`
 	CachedTokens     uint64 `json:"cached_tokens"`     // prompt tokens taken from the prefix cache
 	RecomputedTokens uint64 `json:"recomputed_tokens"` // computed again after preemptions, or without KV cache
+	DraftTokens      uint64 `json:"draft_tokens"`      // guessed and computed before they were known
+	AcceptedTokens   uint64 `json:"accepted_tokens"`   // of these, right
 	Cancelled        uint64 `json:"cancelled"`
 	Preemptions      uint64 `json:"preemptions"`
 

@@ -135,6 +135,7 @@ func (s *sink) Done(r sched.Result) {
 	}
 	f := &Finish{
 		Reason: s.reason, Err: s.err, PromptTokens: s.promptTokens, OutputTokens: r.OutputTokens,
+		DraftTokens: r.Drafted, AcceptedTokens: r.Accepted,
 		CachedTokens: r.CachedTokens, PrefillChunks: r.Chunks, Preemptions: r.Preemptions, Waited: r.Waited,
 		Queued: r.Queued, PrefillStart: r.PrefillStart, PrefillEnd: r.PrefillEnd, End: r.End,
 	}

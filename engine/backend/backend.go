@@ -64,6 +64,7 @@ type Info struct {
 	MaxRows     int    // most rows of a batch
 	MaxTokens   int    // most tokens of a batch, over all rows
 	MaxContext  int    // most positions of one sequence
+	MaxDraft    int    // most of Row.Draft; 0: the backend draws after the last position only
 	VocabSize   int    // length of a logits row
 }
 
@@ -107,6 +108,12 @@ type Row struct {
 	// Sample asks for a token after the last position of the row; nil for
 	// a prefill chunk that isn't the last.
 	Sample *Sampling
+	// Draft is how many of Tokens, the last ones, are guesses: a token is then also drawn
+	// after each of the Draft positions before the last, from the same Sampling but for its
+	// Position, which is that of the first token drawn and one more for each further one.
+	// 0..Info.MaxDraft, less than len(Tokens), and 0 without Sample. A later row of the sequence
+	// may start at any position after the first guess and so replace wrong ones.
+	Draft int
 	// WantLogits asks for the logits after the last position.
 	WantLogits bool
 	// WantAllLogProbs asks for the log-probability of each Tokens[i+1] given what
@@ -152,7 +159,8 @@ type Edit struct {
 
 // RowOut is what a row gave.
 type RowOut struct {
-	Token    int32     // the sampled token, or -1 where Row.Sample was nil
+	Token    int32     // the sampled token, or -1 where Row.Sample was nil; with drafts, the last one
+	Drawn    []int32   // where Row.Draft > 0, all Row.Draft+1 sampled tokens by position; else nil
 	Logits   []float32 // VocabSize values where asked, else nil; without Edits
 	LogProbs []float32 // where asked, else nil
 

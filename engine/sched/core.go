@@ -17,8 +17,11 @@ type core struct {
 	pool   *kv.Pool
 	limits Limits
 	hooks  Hooks
-	now    func() time.Time
-	meter  *meter
+
+	mostDrafts int // guesses a row
+
+	now   func() time.Time
+	meter *meter
 
 	waiting queue
 	running []*seq // by rank
@@ -59,6 +62,7 @@ func newCore(b backend.Backend, o Options) *core {
 		mixed = 128
 	}
 	c.limits = Limits{MaxRows: rows, MaxTokens: info.MaxTokens, MixedTokens: min(mixed, info.MaxTokens)}
+	c.mostDrafts = min(max(o.Speculate, 0), info.MaxDraft)
 	c.mark = c.now()
 	c.handed = c.mark
 	return c
@@ -122,7 +126,9 @@ func (c *core) plan() bool {
 	}
 	for i, k := range d.Chunks {
 		s := c.running[k.Seq]
-		d.Chunks[i].Tokens = min(k.Tokens, s.pending())
+		if k.Seq >= len(c.running)-d.Admit { // less is left of who found a part of a page
+			d.Chunks[i].Tokens = min(k.Tokens, s.pending())
+		}
 		c.rows = append(c.rows, s)
 	}
 	if d.Admit > 0 {
@@ -144,7 +150,7 @@ func (c *core) decide() Decision {
 	for _, q := range c.running {
 		have, need := len(q.table.Pages()), kv.PagesFor(len(q.tokens))
 		r := Running{
-			Priority: q.Priority, Pending: q.chunk(q.pending()), Decode: q.decodes(),
+			Priority: q.Priority, Pending: q.chunk(q.pending()), Decode: q.decodes(), Draft: q.draft(c.mostDrafts),
 			Lacks: max(need-have, 0), Grows: kv.PagesFor(q.positions) > need,
 		}
 		if first != nil && first.Priority > q.Priority {

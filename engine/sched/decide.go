@@ -18,6 +18,7 @@ type Running struct {
 	Priority int
 	Pending  int  // tokens known and not yet computed, ≥ 1
 	Decode   bool // one is pending, and it was generated: somebody waits for the next one
+	Draft    int  // guesses of what follows that token, which its pages have room for
 	Lacks    int  // pages that its pending tokens need beyond those it has
 	Grows    bool // it may need more pages after these
 	Gives    int  // pages that become available if it stops; looked at where a higher priority waits
@@ -42,7 +43,7 @@ type State struct {
 // Chunk is a row of a step: the next Tokens pending tokens of a sequence.
 type Chunk struct {
 	Seq    int // index into Running, followed by those just admitted
-	Tokens int
+	Tokens int // guesses too
 }
 
 // Decision is a step, or what must happen before one can be decided on.
@@ -60,7 +61,7 @@ type Decision struct {
 // grow; the first of those that can't be admitted may have the last of Running preempted, if that
 // one's priority is lower and it helps. Then every sequence that waits for its next token gets its
 // row, and what is left of the token budget goes to prompts, in the order of priority and
-// start. A step with no chunks means that nothing can run.
+// start, and then to guesses. A step with no chunks means that nothing can run.
 func Decide(s State, chunks []Chunk) Decision {
 	d := Decision{Chunks: chunks[:0]}
 	free, growing := s.FreePages, 0
@@ -126,8 +127,8 @@ func (d *Decision) divide(s State) {
 			d.Chunks = append(d.Chunks, Chunk{Seq: i, Tokens: 1})
 		}
 	}
-	budget := s.Limits.MaxTokens
-	if n := len(d.Chunks); n > 0 {
+	budget, decodes := s.Limits.MaxTokens, d.Chunks
+	if n := len(decodes); n > 0 {
 		budget = max(s.Limits.MixedTokens-n, 1)
 		budget = min(budget, s.Limits.MaxTokens-n)
 	}
@@ -149,5 +150,10 @@ func (d *Decision) divide(s State) {
 	}
 	for ; next < len(admitted); next++ {
 		prompt(len(s.Running)+next, admitted[next].Tokens)
+	}
+	for i := range decodes {
+		n := min(s.Running[decodes[i].Seq].Draft, budget)
+		d.Chunks[i].Tokens += n
+		budget -= n
 	}
 }

@@ -84,6 +84,11 @@ func TestDecide(t *testing.T) {
 			Decision{Preempt: true},
 		},
 		{
+			"guesses take what prompts leave",
+			State{Running: []Running{{Pending: 9}, {Pending: 1, Decode: true, Draft: 4}, {Pending: 1, Decode: true, Draft: 4}}},
+			Decision{Chunks: []Chunk{{1, 5}, {2, 2}, {0, 9}}},
+		},
+		{
 			"places run out",
 			State{
 				Running: []Running{decode, decode, decode},
@@ -153,7 +158,7 @@ func randomState(rng *rand.Rand) State {
 		r := Running{Priority: rng.IntN(3), Pending: 1 + rng.IntN(60), Grows: rng.IntN(2) == 0, Gives: rng.IntN(5)}
 		if rng.IntN(2) == 0 {
 			r.Pending, r.Decode = 1, true
-			r.Lacks = rng.IntN(8) / 7
+			r.Lacks, r.Draft = rng.IntN(8)/7, rng.IntN(5)
 		}
 		s.Running = append(s.Running, r)
 	}
@@ -194,7 +199,7 @@ func TestDecideInvariants(t *testing.T) {
 		for _, c := range d.Chunks {
 			pending := 0
 			if c.Seq < len(s.Running) {
-				pending = s.Running[c.Seq].Pending
+				pending = s.Running[c.Seq].Pending + s.Running[c.Seq].Draft
 			} else {
 				pending = s.Waiting[c.Seq-len(s.Running)].Tokens
 			}

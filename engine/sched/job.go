@@ -9,6 +9,8 @@ import (
 	"github.com/paceline/paceline/engine/sample"
 )
 
+const pageTokens = backend.PageTokens
+
 // Job is a sequence to compute. Nothing of it may be changed before its Done.
 type Job struct {
 	// Prompt are the ids to start from, at least one.
@@ -80,6 +82,8 @@ type Result struct {
 	CachedTokens int           // prompt positions taken from the prefix cache instead of being computed
 	Chunks       int           // rows of steps that computed its prompt, or computed anew after a preemption
 	Preemptions  int           // how often it gave its pages to others
+	Drafted      int           // tokens guessed and computed before they were known
+	Accepted     int           // of these, tokens that were right
 	Waited       time.Duration // without pages: before its start and after each preemption
 
 	Queued       time.Time // Submit
@@ -99,6 +103,8 @@ type seq struct {
 	unwatch   func() bool // stops watching ctx
 	positions int         // most it will compute
 
+	mostDrafts int // how many guesses are worth it; 0 before the first
+
 	turn, came uint64    // its place in the queue
 	start      uint64    // its place among those that started; 0 before
 	idle       time.Time // since when it waits
@@ -109,6 +115,8 @@ type seq struct {
 	tokens    []int32   // prompt and generated; the prompt itself before the first start
 	computed  int       // tokens whose K and V lie in pages
 	reached   int       // greatest computed so far: below it, tokens are computed anew
+	drafts    int       // guesses that lie behind tokens, in its capacity
+	guessed   int       // len(tokens) for which they were made
 	told      int       // positions whose logits were given to Job.Logits
 	sampling  backend.Sampling
 	result    Result
@@ -143,7 +151,7 @@ func (s *seq) copy(pages backend.Pages) int {
 // adopt takes what has come into the prefix cache since the sequence started, and says by how
 // much CachedTokens grew.
 func (s *seq) adopt() int {
-	if !s.shares() || s.computed%backend.PageTokens != 0 || s.pending() <= backend.PageTokens {
+	if !s.shares() || s.computed%pageTokens != 0 || s.pending() <= pageTokens {
 		return 0
 	}
 	return s.found(s.table.Adopt(s.tokens[:len(s.tokens)-1]))
@@ -165,7 +173,7 @@ func (s *seq) advance(n int) {
 	}
 	s.computed += n
 	s.reached = max(s.reached, s.computed)
-	if s.computed/backend.PageTokens != (s.computed-n)/backend.PageTokens {
+	if s.computed/pageTokens != (s.computed-n)/pageTokens {
 		s.table.Enter(s.tokens[:s.computed])
 	}
 }
@@ -193,10 +201,12 @@ func (s *seq) chunk(pending int) int {
 // decodes says that the only pending token was generated.
 func (s *seq) decodes() bool { return len(s.tokens) > len(s.Prompt) && s.pending() == 1 }
 
-// row is the next n pending tokens as a row of a batch. Its pages must be there.
+// row is the next n pending tokens as a row of a batch; those beyond are guesses. Its pages must be
+// there.
 func (s *seq) row(n int) backend.Row {
-	end := s.computed + n
-	r := backend.Row{Tokens: s.tokens[s.computed:end], Start: s.computed, Pages: s.table.Pages()}
+	draft := max(n-s.pending(), 0)
+	end := s.computed + n - draft
+	r := backend.Row{Tokens: s.tokens[s.computed : end+draft], Draft: draft, Start: s.computed, Pages: s.table.Pages()}
 	if s.scores() {
 		r.WantAllLogProbs = n > 1
 		r.WantLogits = true // for the first id of the next chunk, or for the caller

@@ -36,6 +36,9 @@ type Options struct {
 	// CachedPages bounds the pages that only the prefix cache holds; 0: no bound, negative: the
 	// cache is off.
 	CachedPages int
+	// Speculate is how many tokens of a sequence are guessed at most in a step; more than the
+	// backend's MaxDraft: that.
+	Speculate int
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }

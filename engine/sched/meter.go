@@ -13,6 +13,8 @@ type Counters struct {
 	CachedTokens     uint64 // prompt tokens taken from the prefix cache instead of being computed
 	RecomputedTokens uint64 // computed again: after preemptions, and by jobs without KV cache
 	Preemptions      uint64
+	DraftedTokens    uint64 // guessed and computed before they were known
+	AcceptedTokens   uint64 // of these, right
 
 	Running, Waiting int // jobs at this moment
 

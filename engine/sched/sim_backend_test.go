@@ -20,8 +20,11 @@ func (simModel) after(h uint64, id int32) uint64 {
 	return h ^ h>>29
 }
 
-// next is the token that follows a text.
+// next is the token that follows a text. Seed 0 repeats itself, so that guesses are right.
 func (simModel) next(h uint64, s backend.Sampling) int32 {
+	if s.Seed == 0 {
+		return int32(s.Position * 7 % 5)
+	}
 	return int32((h ^ s.Seed*0xff51afd7ed558ccd ^ s.Position<<40) * 0xc4ceb9fe1a85ec53 >> 60 % simVocab)
 }
 
@@ -123,6 +126,7 @@ func (b *simBackend) row(r *backend.Row) backend.RowOut {
 		h = p.hashes[n-1]
 	}
 	out := backend.RowOut{Token: -1}
+	var drawn []int32
 	for i, id := range r.Tokens {
 		if r.WantAllLogProbs && i > 0 {
 			out.LogProbs = append(out.LogProbs, float32(sample.LogProb(b.logits(h), id)))
@@ -137,10 +141,18 @@ func (b *simBackend) row(r *backend.Row) backend.RowOut {
 			p.before = h
 		}
 		h = b.after(h, id)
+		if n := i - (len(r.Tokens) - 1 - r.Draft); r.Draft > 0 && n >= 0 {
+			s := *r.Sample
+			s.Position += uint64(n)
+			drawn = append(drawn, b.next(h, s))
+		}
 		p.hashes[at%backend.PageTokens], p.filled = h, at%backend.PageTokens+1
 	}
 	if r.Sample != nil {
 		out.Token = b.next(h, *r.Sample)
+	}
+	if r.Draft > 0 {
+		out.Token, out.Drawn = -1, drawn
 	}
 	if r.WantLogits {
 		out.Logits = b.logits(h)

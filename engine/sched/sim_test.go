@@ -43,7 +43,7 @@ func TestSimulation(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("%d traces: %v", traces, seen.counts)
-	for _, what := range []string{"jobs", "steps", "hits", "copied", "evictions", "preemptions", "recomputed", "cancelled", "errors", "faults", "stops", "scores", "logits", "overtaken", "no kv"} {
+	for _, what := range []string{"jobs", "steps", "hits", "copied", "evictions", "preemptions", "recomputed", "cancelled", "errors", "faults", "stops", "scores", "logits", "drafted", "accepted", "overtaken", "no kv"} {
 		if seen.counts[what] == 0 && !t.Failed() {
 			t.Errorf("no trace had any %s: they show nothing of it", what)
 		}
@@ -116,7 +116,7 @@ func newSim(seed uint64) *sim {
 	s.back = &simBackend{
 		info: backend.Info{
 			MaxInFlight: 1, MaxRows: rows, MaxTokens: rows + s.rng.IntN(150),
-			MaxContext: pages * backend.PageTokens, VocabSize: simVocab,
+			MaxContext: pages * backend.PageTokens, VocabSize: simVocab, MaxDraft: 8,
 		},
 		pages: make([]simPage, pages), used: make([]int, pages),
 		owners: s.owners, during: s.during, decodes: s.decodes,
@@ -128,6 +128,9 @@ func newSim(seed uint64) *sim {
 		o.CachedPages = -1
 	case 1:
 		o.CachedPages = 1 + s.rng.IntN(pages)
+	}
+	if s.rng.IntN(3) == 0 {
+		o.Speculate = 1 + s.rng.IntN(12)
 	}
 	s.core = newCore(s.back, o)
 	at := s.clock.now
@@ -398,6 +401,8 @@ func (s *sim) checkEnd(arrived int) {
 		want.OutputTokens += uint64(len(j.ids))
 		want.CachedTokens += uint64(r.CachedTokens)
 		want.Preemptions += uint64(r.Preemptions)
+		want.AcceptedTokens += uint64(r.Accepted)
+		want.DraftedTokens += uint64(r.Drafted)
 		want.PromptTokens += uint64(len(j.seq.Prompt) - r.CachedTokens)
 		switch r.Reason {
 		case ReasonCancel:
@@ -422,7 +427,10 @@ func (s *sim) checkEnd(arrived int) {
 	}
 	if !whole { // who was cut off has computed less of its prompt
 		want.PromptTokens = got.PromptTokens
+		want.DraftedTokens = got.DraftedTokens
 	}
+	s.counts["drafted"] += got.DraftedTokens
+	s.counts["accepted"] += got.AcceptedTokens
 	want.Steps, want.RecomputedTokens, want.Phases = got.Steps, got.RecomputedTokens, got.Phases
 	if got != want {
 		panic(fmt.Sprintf("counters %+v, want %+v", got, want))

@@ -30,6 +30,11 @@ func (c *core) step() error {
 	if err == nil && len(c.batch.Out) != len(c.batch.Rows) {
 		err = fmt.Errorf("%d outputs for %d rows", len(c.batch.Out), len(c.batch.Rows))
 	}
+	for i := range c.batch.Rows {
+		if n := c.batch.Rows[i].Draft; err == nil && n > 0 && len(c.batch.Out[i].Drawn) != n+1 {
+			err = fmt.Errorf("%d tokens drawn in a row with %d drafts", len(c.batch.Out[i].Drawn), n)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("step of %d rows: %w", len(c.rows), err)
 	}
@@ -58,15 +63,16 @@ func (c *core) rest() {
 
 // deliver hands the step's outputs to their jobs, in the order of its rows.
 func (c *core) deliver(at time.Time) {
-	var prompt, again, output uint64
+	var prompt, again, output, drafted uint64
 	for i, q := range c.rows {
-		n := c.chunks[i].Tokens
+		n := min(c.chunks[i].Tokens, q.pending())
 		q.cancelled = q.ctx.Err() != nil // asked once, so that counts and sinks agree
 		end, fresh := q.computed+n, max(q.computed, q.reached)
 		prompt += uint64(max(min(end, len(q.Prompt))-fresh, 0))
 		again += uint64(min(fresh, end) - q.computed)
+		drafted += uint64(c.batch.Rows[i].Draft)
 		if c.batch.Rows[i].Sample != nil && !q.cancelled {
-			output++
+			output++ // the others that a row with drafts may have are counted one by one
 		}
 	}
 	// Counted before anybody is told, so that who has seen a job's end finds it in the counts.
@@ -75,6 +81,7 @@ func (c *core) deliver(at time.Time) {
 		k.PromptTokens += prompt
 		k.RecomputedTokens += again
 		k.OutputTokens += output
+		k.DraftedTokens += drafted
 		k.Phases = c.phases
 	})
 	for i, q := range c.rows {
@@ -86,7 +93,7 @@ func (c *core) deliver(at time.Time) {
 // take gives one row's output to its job, and says whether the job ended. A job cancelled during
 // the step gets no token any more; sweep ends it.
 func (c *core) take(q *seq, row *backend.Row, out *backend.RowOut, at time.Time) bool {
-	q.advance(len(row.Tokens))
+	q.advance(len(row.Tokens) - row.Draft)
 	if q.scores() {
 		return c.score(q, row, out, at)
 	}
@@ -99,15 +106,47 @@ func (c *core) take(q *seq, row *backend.Row, out *backend.RowOut, at time.Time)
 	if q.cancelled {
 		return false
 	}
-	id := out.Token
-	if c.hooks.Token != nil {
-		id = c.hooks.Token(id, *row.Sample)
-	}
-	q.tokens = append(q.tokens, id)
-	q.Editor.Drew(id)
 	if row.TopLogProbs > 0 {
 		q.LogProbs(out.TokenLogProb, out.Top)
 	}
+	if row.Draft == 0 {
+		return c.hand(q, out.Token, *row.Sample, at)
+	}
+	return c.check(q, row, out, at)
+}
+
+// check hands out the tokens drawn in a row with guesses, up to the first wrong one.
+func (c *core) check(q *seq, row *backend.Row, out *backend.RowOut, at time.Time) bool {
+	guesses := row.Tokens[len(row.Tokens)-row.Draft:]
+	q.result.Drafted += row.Draft
+	draw := *row.Sample
+	for i, id := range out.Drawn {
+		guess := int32(-1)
+		if i < row.Draft {
+			guess = guesses[i] // the token handed out takes its place
+		}
+		if c.hand(q, id, draw, at) {
+			return true
+		}
+		if q.tokens[len(q.tokens)-1] != guess || q.ctx.Err() != nil {
+			q.learn(row.Draft, i, c.mostDrafts)
+			break
+		}
+		draw.Position++
+		q.advance(1)
+		q.result.Accepted++
+		c.meter.change(func(k *Counters) { k.OutputTokens++; k.AcceptedTokens++ })
+	}
+	return false
+}
+
+// hand gives a drawn token to its job, and says whether the job ended with it.
+func (c *core) hand(q *seq, id int32, s backend.Sampling, at time.Time) bool {
+	if c.hooks.Token != nil {
+		id = c.hooks.Token(id, s)
+	}
+	q.tokens = append(q.tokens, id)
+	q.Editor.Drew(id)
 	if q.NoKV {
 		q.computed = 0
 	}

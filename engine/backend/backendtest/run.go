@@ -31,6 +31,7 @@ func checks() []check {
 		{"draws tokens as engine/sample does", drawsAsDefined},
 		{"edits logits as engine/sample does", editsAsDefined},
 		{"says what was likely", likeliest},
+		{"draws after drafts as after any token", drafting},
 		{"doesn't depend on the cutting of a prompt", chunking},
 		{"decodes what prefill would compute", decoding},
 		{"doesn't depend on the batch", batching},
