@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/sample"
 )
 
 // mix is requests that share beginnings, of all kinds: long prompts with short answers, and short
@@ -34,6 +35,10 @@ func mix(rng *rand.Rand, n, longest int) []Request {
 		}
 		r.Priority, r.Owner = rng.IntN(2), string(rune('a'+rng.IntN(2)))
 		r.NoCache, r.NoKV = rng.IntN(5) == 0, i%8 == 2
+		if i%2 == 1 {
+			r.Penalties = sample.Penalties{Repetition: 1.2, Frequency: 0.3, Bias: []sample.Bias{{ID: int32(i), Add: 2}}}
+			r.StopTokens, r.MinTokens, r.LogProbs = shared[:3], r.MaxTokens/2, 2
+		}
 	}
 	return requests
 }
@@ -64,18 +69,28 @@ func holdInvariant(t *testing.T, dir, name string, mixes, longest, guesses int) 
 		}
 		for i, r := range requests {
 			var got []int32
+			var likely []float32
 			for ev := range streams[i].Events() {
 				if ev.Token >= 0 {
 					got = append(got, ev.Token)
+				}
+				if ev.LogProbs != nil {
+					likely = append(likely, ev.LogProbs.Token)
 				}
 				if i%6 == 5 && len(got) > r.MaxTokens/2 { // these leave in the middle
 					cancels[i]()
 				}
 			}
 			r.NoKV = false
-			want := ids(submit(t, alone, r))
+			events := submit(t, alone, r)
+			want := ids(events)
 			if i%6 == 5 {
 				want = want[:len(got)]
+			}
+			for k, p := range likely {
+				if p != events[k].LogProbs.Token {
+					t.Errorf("mix %d, request %d: the log-probability of token %d is %v together, %v alone", seed, i, k, p, events[k].LogProbs.Token)
+				}
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("mix %d, request %d: %v together, %v alone", seed, i, got, want)

@@ -10,8 +10,8 @@ import (
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/cpu"
 	"github.com/paceline/paceline/engine/model"
-	"github.com/paceline/paceline/engine/model/quant"
 	"github.com/paceline/paceline/engine/ref"
+	"github.com/paceline/paceline/engine/room"
 	"github.com/paceline/paceline/engine/sched"
 	"github.com/paceline/paceline/engine/token"
 )
@@ -21,8 +21,8 @@ const DefaultBackend = "cpu"
 
 // Open opens a model. A folder without a tokenizer, and a build without the tokenizer
 // library, give an engine for token ids only (see Engine.Tokenizer). Its errors wrap model's
-// sentinels for what is wrong with the folder and backend.ErrUnavailable for a backend that
-// this build or machine doesn't have. The caller must Close the engine.
+// sentinels for what is wrong with the folder, backend.ErrUnavailable for a backend that
+// this build or machine doesn't have, ErrOptions and ErrMemory. The caller must Close the engine.
 //
 // ctx is asked between the stages of opening; the longest, packing the weights, takes seconds
 // for each gigabyte.
@@ -51,6 +51,9 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("open model %s: %w", o.ModelDir, context.Cause(ctx))
+	}
+	if err := checkRoom(c, o, room.Available()); err != nil {
+		return nil, err
 	}
 	if e.back, err = openBackend(c, o); err != nil {
 		return nil, err
@@ -136,17 +139,12 @@ func openBackend(c *model.Checkpoint, o Options) (backend.Backend, error) {
 	}
 	switch name {
 	case "cpu":
-		if format, err := quant.OnLoad(c, o.Weights); err != nil {
-			return nil, err
-		} else if format != "" || c.Quantization != nil {
-			return nil, fmt.Errorf("backend cpu: %w: it has no kernels for quantised weights yet; take ref", backend.ErrUnavailable)
-		}
 		room, err := planKV(c.Config, o, 4) // K and V are float32
 		if err != nil {
 			return nil, err
 		}
 		return cpu.Open(c, cpu.Options{
-			Pages: room.pages, MaxContext: room.context, Threads: o.Threads, Compute: o.Compute, ISA: o.ISA,
+			Pages: room.pages, MaxContext: room.context, Threads: o.Threads, Compute: o.Compute, Weights: o.Weights, ISA: o.ISA,
 		})
 	case "ref":
 		switch {

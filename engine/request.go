@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/sample"
 )
 
 // Options say which model is opened on which backend.
@@ -54,6 +55,16 @@ type Request struct {
 	NoKV       bool             // computes the whole sequence anew for each token, for comparisons; implies NoCache
 	Priority   int              // higher ones start first, and have lower ones wait when memory is short
 	Owner      string           // requests of one priority start by turns between their owners; may be empty
+
+	// Penalties, biases included, hold for greedy draws too; see engine/sample.
+	Penalties sample.Penalties
+	// MinTokens is how many tokens come before the generation may end by an end token or a stop
+	// text, 0..MaxTokens. Until then end tokens (of StopTokens, and the model's own without
+	// IgnoreEOS) are not drawn, and stop texts are not looked for.
+	MinTokens int
+	// LogProbs asks for so many likeliest ids beside each token, 0 (none) to
+	// backend.MaxTopLogProbs.
+	LogProbs int
 }
 
 // Finish reasons.
@@ -70,7 +81,17 @@ type Event struct {
 	Text  string    // whole UTF-8 that this token completed; may be empty
 	At    time.Time // when the engine had the token, with monotonic reading
 
+	// With Request.LogProbs, where there is a token: what the model itself, before penalties,
+	// temperature and cuts, gave to it and to the likeliest ids.
+	LogProbs *LogProbs
+
 	Finish *Finish // set on the last event only
+}
+
+// LogProbs are natural logarithms of probabilities, ≤ 0; one may be −Inf.
+type LogProbs struct {
+	Token float32
+	Top   []backend.Likely // likeliest first; as many as were asked for
 }
 
 // Finish is how a request ended, with the engine's own account of it.

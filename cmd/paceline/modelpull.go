@@ -117,11 +117,23 @@ func listCommand() *cobra.Command {
 
 func printModels(w io.Writer, found []hub.Snapshot) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "MODEL\tCOMMIT\tSIZE\tFOLDER")
+	fmt.Fprintln(t, "MODEL\tCOMMIT\tSIZE\tFORMAT\tBITS\tREAD A TOKEN\tFOLDER")
 	for _, s := range found {
-		fmt.Fprintf(t, "%s\t%.12s\t%s\t%s\n", s.Name, s.Commit, megabytes(s.Bytes), s.Dir)
+		fmt.Fprintf(t, "%s\t%.12s\t%s\t%s\t%s\n", s.Name, s.Commit, megabytes(s.Bytes), formatOf(s.Dir), s.Dir)
 	}
 	return t.Flush()
+}
+
+// formatOf is how a model stores its weights, the bits of each, and what one token reads; dashes
+// for one that this engine can't run.
+func formatOf(dir string) string {
+	c, err := model.Open(dir)
+	if err != nil {
+		return "-\t-\t-"
+	}
+	defer c.Close()
+	in := c.Inspect()
+	return fmt.Sprintf("%s\t%.2f\t%s", in.DType, in.Bits, megabytes(in.StepBytes))
 }
 
 // pullDisplay shows a pull: on a terminal one line that is redrawn, else a line at each

@@ -107,7 +107,7 @@ func TestPulledModel(t *testing.T) {
 	if got, want := generated("acme/robots"), generated("robot-stories"); !slices.Equal(got, want) {
 		t.Errorf("the pulled model says %v, the shipped one %v", got, want)
 	}
-	paceline(t, "model", "list").expect(t, exitOK, "acme/robots", "3.0 MB")
+	paceline(t, "model", "list").expect(t, exitOK, "acme/robots", "3.0 MB", "bfloat16  16.00  2.9 MB")
 	paceline(t, "model", "inspect", "acme/robots@main").expect(t, exitOK, "Qwen2")
 	paceline(t, "model", "tokenize", "acme/robots", "robot").expect(t, exitOK)
 	paceline(t, "model", "score", "acme/robots", "--text", "robot").expect(t, exitOK, "log-sum-exp")

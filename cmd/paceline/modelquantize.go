@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -18,6 +19,8 @@ import (
 
 	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/model/quant"
+	"github.com/paceline/paceline/engine/ref"
+	"github.com/paceline/paceline/engine/token"
 )
 
 // quantizeFlags say what is quantised to what, and how the result is judged.
@@ -25,6 +28,7 @@ type quantizeFlags struct {
 	quant.Options
 
 	algorithm string
+	calibrate string // a file with text, for GPTQ
 	noQuality bool
 	asJSON    bool
 	engine    engineFlags // of the engine that judges
@@ -43,6 +47,12 @@ same, and how likely each finds the text.
   w8   8 bits a weight, a scale for each row
   w4   4 bits a weight, a scale for each 128 weights of a row; embedding and head in w8
 
+How scales are chosen (--algorithm): rtn rounds to nearest; search, the default, tries
+scales for the smallest error of each group. gptq is for w4: it also lets weights make up
+for each other's errors, by what the model computes on the text of --calibrate, which
+should read like what the model will be used for. It takes about a second for each
+of up to ` + strconv.Itoa(maxCalibration) + ` tokens of a model of 0.5 G parameters.
+
 DIR appears whole or not at all. The source must not be quantised already.`,
 		Example: `  paceline model quantize Qwen/Qwen2.5-0.5B-Instruct ./qwen-w4 --weights w4
   paceline run throughput --model ./qwen-w4
@@ -57,7 +67,8 @@ DIR appears whole or not at all. The source must not be quantised already.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.Format, "weights", "", "the format: "+strings.Join(quant.Formats(), " or "))
-	fl.StringVar(&f.algorithm, "algorithm", string(quant.Search), "search (for the scales of the smallest error) or rtn (round to nearest: sooner done, and worse in w4)")
+	fl.StringVar(&f.algorithm, "algorithm", string(quant.Search), "rtn, search or gptq")
+	fl.StringVar(&f.calibrate, "calibrate", "", "a file of text that gptq looks at")
 	fl.BoolVar(&f.Replace, "force", false, "replace the model in DIR")
 	fl.BoolVar(&f.noQuality, "no-quality", false, "don't compare the result with the source")
 	fl.BoolVar(&f.asJSON, "json", false, "as JSON")
@@ -84,6 +95,9 @@ func (f *quantizeFlags) run(cmd *cobra.Command, name, dst string) error {
 	ctx, w := cmd.Context(), cmd.ErrOrStderr()
 	d := newShareDisplay(w, terminalWidth(w))
 	f.Algorithm = quant.Algorithm(f.algorithm)
+	if f.Inputs, err = f.inputs(ctx, src, d); err != nil {
+		return err
+	}
 	f.Progress = func(done, total int64) { d.update("quantising", done, total, megabytes) }
 	r, err := quant.Folder(ctx, src, dst, f.Options)
 	d.end()
@@ -104,7 +118,11 @@ func (f *quantizeFlags) run(cmd *cobra.Command, name, dst string) error {
 	if !f.noQuality {
 		c, err := compareModels(cmd, compared{model: dst, against: src, flags: f.engine})
 		if err != nil {
-			return fmt.Errorf("%w\n%s is written and whole; its quality isn't known: try again with paceline model score %s --against %s", err, dst, quoteWord(dst), quoteWord(name))
+			code := exitMachine
+			if known := (*exitError)(nil); errors.As(err, &known) {
+				code = known.code
+			}
+			return fail(code, "%w\n%s is written and whole; its quality isn't known: try again with paceline model score %s --against %s", err, dst, quoteWord(dst), quoteWord(name))
 		}
 		out.Quality = &c
 	}
@@ -116,6 +134,51 @@ func (f *quantizeFlags) run(cmd *cobra.Command, name, dst string) error {
 	}
 	fmt.Fprintln(cmd.OutOrStdout())
 	return out.Quality.print(cmd.OutOrStdout())
+}
+
+// maxCalibration bounds the tokens of the text that is looked at: their inputs are kept.
+const maxCalibration = 512
+
+// inputs computes the text of --calibrate with src; nil where none is needed.
+func (f *quantizeFlags) inputs(ctx context.Context, src string, d *shareDisplay) (_ func(name string) []float32, err error) {
+	switch wanted := f.Algorithm == quant.GPTQ; {
+	case wanted && f.calibrate == "":
+		return nil, fail(exitRequest, "gptq looks at what the model computes on a text: give one by --calibrate FILE, some 400 words like those that it will read and write")
+	case !wanted && f.calibrate != "":
+		return nil, fail(exitRequest, "--calibrate is for --algorithm gptq")
+	case !wanted:
+		return nil, nil
+	}
+	text, err := os.ReadFile(f.calibrate)
+	if err != nil {
+		return nil, fail(exitRequest, "--calibrate: %w", err)
+	}
+	t, err := token.Open(src)
+	if err != nil {
+		return nil, fail(exitRequest, "--calibrate: %w", err)
+	}
+	defer t.Close()
+	c, err := model.Open(src)
+	if err != nil {
+		return nil, &exitError{code: codeOf(err), err: err}
+	}
+	defer c.Close()
+	ids, err := t.Encode(string(text), false)
+	if err != nil {
+		return nil, fail(exitRequest, "--calibrate %s: %w", f.calibrate, err)
+	}
+	ids = ids[:min(len(ids), maxCalibration, c.Config.MaxPositions)]
+	seen, err := ref.Observe(ctx, c, ids, func(done, total int64) {
+		d.update("calibrating", done, total, func(n int64) string { return plural(int(n), "token") })
+	})
+	d.end()
+	switch {
+	case cancelled(ctx, err):
+		return nil, fail(exitCancelled, "the calibration was cancelled")
+	case err != nil:
+		return nil, fail(exitRequest, "--calibrate %s: %w", f.calibrate, err)
+	}
+	return func(name string) []float32 { return seen[ref.InputsOf(name)] }, nil
 }
 
 // printSizes shows what the weights took and take.

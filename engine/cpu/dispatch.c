@@ -28,6 +28,21 @@ static int matrix_unit(void)
 	return 0;
 #endif
 }
+#elif defined(__aarch64__)
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+static int integer_dot(void)
+{
+#if defined(__linux__)
+	return (getauxval(AT_HWCAP) >> 20 & 1) != 0; // HWCAP_ASIMDDP
+#elif defined(__APPLE__)
+	return 1; // every Apple processor that runs macOS
+#else
+	return 0;
+#endif
+}
 #endif
 
 const pl_kernels *pl_isa(int32_t i, int32_t *have)
@@ -46,6 +61,12 @@ const pl_kernels *pl_isa(int32_t i, int32_t *have)
 	case 3: *have = wide; return &pl_avx512;
 	case 4: *have = fma; return &pl_avx2;
 	case 5: *have = 1; return &pl_scalar;
+	}
+#elif defined(__aarch64__)
+	switch (i) {
+	case 0: *have = integer_dot(); return &pl_neondot;
+	case 1: *have = 1; return &pl_neon; // part of every aarch64
+	case 2: *have = 1; return &pl_scalar;
 	}
 #else
 	if (i == 0) {

@@ -16,7 +16,7 @@ type Quantization struct {
 	Weights      string `json:"weights"`       // "w8" or "w4"
 	GroupSize    int    `json:"group_size"`    // GroupColumns
 	Head         string `json:"head"`          // "w8": of the embedding and the head
-	Algorithm    string `json:"algorithm"`     // "rtn" or "search"
+	Algorithm    string `json:"algorithm"`     // "rtn", "search" or "gptq"
 	SourceDigest string `json:"source_digest"` // Checkpoint.Digest of what was quantised
 }
 
@@ -93,7 +93,7 @@ func parseQuantization(o object) (*Quantization, error) {
 	}{
 		{"weights", &q.Weights, []string{"w8", "w4"}},
 		{"head", &q.Head, []string{"w8"}},
-		{"algorithm", &q.Algorithm, []string{"rtn", "search"}},
+		{"algorithm", &q.Algorithm, []string{"rtn", "search", "gptq"}},
 	} {
 		if *f.to, _, err = o.text(f.key); err != nil {
 			return nil, invalidf("%w", err)

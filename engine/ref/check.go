@@ -60,10 +60,7 @@ func (r *ref) checkRow(row *backend.Row) error {
 			return fmt.Errorf("page %d of the table is %d, want 0 to %d", i, id, r.cache.Count()-1)
 		}
 	}
-	if row.Sample != nil {
-		return sample.Validate(*row.Sample)
-	}
-	return nil
+	return sample.ValidateRow(row, r.config.VocabSize)
 }
 
 // checkSharing refuses a page that one row writes and another row, or another

@@ -14,6 +14,9 @@ type network struct {
 	layers    []layer
 	norm      []float32
 	head      matrix // the embedding where it is tied
+
+	// see, if not nil, is shown what each matrix multiplies (see Observe).
+	see func(name string, inputs []float64)
 }
 
 type layer struct {
@@ -50,6 +53,7 @@ func (n *network) attention(l int, row *backend.Row, hidden []float64, kv *cache
 	count := len(row.Tokens)
 	normed := s.normed[:len(hidden)]
 	rmsNorm(normed, hidden, w.attentionNorm, c.RMSNormEps)
+	n.show(l, "self_attn.q_proj.weight", normed)
 
 	query := s.query[:count*c.QueryWidth()]
 	w.q.apply(query, normed, w.qBias, s)
@@ -72,6 +76,7 @@ func (n *network) attention(l int, row *backend.Row, hidden []float64, kv *cache
 			n.attend(l, h, row.Start+i, query[at:at+c.HeadDim], mixed[at:at+c.HeadDim], row.Pages, kv, s)
 		}
 	}
+	n.show(l, "self_attn.o_proj.weight", mixed)
 	added := s.added[:len(hidden)]
 	w.o.apply(added, mixed, nil, s)
 	for i, v := range added {
@@ -104,12 +109,14 @@ func (n *network) mlp(l int, hidden []float64, s *scratch) {
 	count := len(hidden) / c.HiddenSize
 	normed := s.normed[:len(hidden)]
 	rmsNorm(normed, hidden, w.mlpNorm, c.RMSNormEps)
+	n.show(l, "mlp.gate_proj.weight", normed)
 	gate, up := s.gate[:count*c.IntermediateSize], s.up[:count*c.IntermediateSize]
 	w.gate.apply(gate, normed, nil, s)
 	w.up.apply(up, normed, nil, s)
 	for i, g := range gate {
 		gate[i] = g / (1 + math.Exp(-g)) * up[i]
 	}
+	n.show(l, "mlp.down_proj.weight", gate)
 	added := s.added[:len(hidden)]
 	w.down.apply(added, gate, nil, s)
 	for i, v := range added {

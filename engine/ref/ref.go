@@ -160,6 +160,9 @@ func (r *ref) computeRow(row *backend.Row) backend.RowOut {
 			out.Drawn = append(out.Drawn, out.Token)
 		}
 	}
+	if row.TopLogProbs > 0 {
+		out.Top, out.TokenLogProb = sample.Top(nil, rounded, out.Token, row.TopLogProbs)
+	}
 	if row.WantLogits {
 		out.Logits = rounded
 	}

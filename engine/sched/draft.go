@@ -40,7 +40,8 @@ func (s *seq) draft(most int) int {
 		return s.drafts
 	}
 	s.guessed, s.drafts = len(s.tokens), 0
-	if most == 0 || s.NoKV || !s.decodes() {
+	// Edits change with each token drawn, and log-probabilities are those of one draw a row.
+	if most == 0 || s.NoKV || !s.decodes() || s.Editor != nil || s.TopLogProbs > 0 {
 		return 0
 	}
 	if s.mostDrafts == 0 {

@@ -88,6 +88,9 @@ func (f *fake) Collect(b *backend.Batch) error {
 		logits := f.logits(r.Pages, end)
 		if r.Sample != nil {
 			out.Token = sample.Token(logits, *r.Sample)
+			if r.TopLogProbs > 0 {
+				out.Top, out.TokenLogProb = sample.Top(nil, logits, out.Token, r.TopLogProbs)
+			}
 		}
 		for i := 0; r.Draft > 0 && i <= r.Draft; i++ {
 			s := *r.Sample

@@ -6,6 +6,7 @@ import (
 
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/kv"
+	"github.com/paceline/paceline/engine/sample"
 )
 
 const pageTokens = backend.PageTokens
@@ -19,6 +20,12 @@ type Job struct {
 	MaxTokens int
 	// Sampling says how tokens are drawn; its Position is set for each of them.
 	Sampling backend.Sampling
+	// Editor makes the edits of each draw; nil: none. The loop has it until Done.
+	Editor *sample.Editor
+	// TopLogProbs is the row's, for each token generated; 0: none. LogProbs gets them just
+	// before Sink.Token, under the Sink's rules; top is its own only until it returns.
+	TopLogProbs int
+	LogProbs    func(ofToken float32, top []backend.Likely)
 	// Priority: higher ones start first. Any number.
 	Priority int
 	// Owner is who takes turns with others of the same priority; may be empty.
@@ -204,8 +211,8 @@ func (s *seq) row(n int) backend.Row {
 		r.WantAllLogProbs = n > 1
 		r.WantLogits = true // for the first id of the next chunk, or for the caller
 	} else if end == len(s.tokens) {
-		s.sampling.Position = uint64(end)
-		r.Sample = &s.sampling
+		s.sampling.Position, s.sampling.Edits = uint64(end), s.Editor.Edits()
+		r.Sample, r.TopLogProbs = &s.sampling, s.TopLogProbs
 	}
 	return r
 }

@@ -106,6 +106,9 @@ func (c *core) take(q *seq, row *backend.Row, out *backend.RowOut, at time.Time)
 	if q.cancelled {
 		return false
 	}
+	if row.TopLogProbs > 0 {
+		q.LogProbs(out.TokenLogProb, out.Top)
+	}
 	if row.Draft == 0 {
 		return c.hand(q, out.Token, *row.Sample, at)
 	}
@@ -143,6 +146,7 @@ func (c *core) hand(q *seq, id int32, s backend.Sampling, at time.Time) bool {
 		id = c.hooks.Token(id, s)
 	}
 	q.tokens = append(q.tokens, id)
+	q.Editor.Drew(id)
 	if q.NoKV {
 		q.computed = 0
 	}

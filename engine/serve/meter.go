@@ -98,8 +98,8 @@ func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) *failure {
 	}
 	label := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace
 	fmt.Fprintf(&b, "# TYPE paceline_model info\n# HELP paceline_model What is served.\npaceline_model_info{model=\"%s\",backend=\"%s\"} 1\n", label(s.o.Name), label(st.Backend.Name))
-	gauge("paceline_requests_in_flight", "Requests under way or waiting.", len(s.slots))
-	gauge("paceline_requests_limit", "Requests that may be under way or waiting.", cap(s.slots))
+	gauge("paceline_requests_in_flight", "Requests under way or waiting, each choice counted.", s.places.used.Load())
+	gauge("paceline_requests_limit", "Requests that may be under way or waiting.", s.places.limit)
 	counter("paceline_engine_steps", "Steps of the engine.", st.Steps)
 	counter("paceline_engine_requests", "Requests that the engine took.", st.Requests)
 	counter("paceline_engine_cancelled", "Requests that ended before their last token.", st.Cancelled)

@@ -116,6 +116,9 @@ func (f *fake) check(b *backend.Batch) error {
 				return errors.New("bad id")
 			}
 		}
+		if err := sample.ValidateRow(&r, f.info.VocabSize); err != nil {
+			return err
+		}
 		for _, p := range r.Pages {
 			if p < 0 || int(p) >= f.Count() {
 				return errors.New("bad page")
@@ -197,7 +200,21 @@ func (f *fake) row(index int, r *backend.Row, text []int32, rows int) backend.Ro
 		if f.has("position ignored in sampling") {
 			s.Position = 0
 		}
+		if f.has("edits ignored") {
+			s.Edits = nil
+		}
 		out.Token = sample.Token(logits, s)
+		if f.has("edits left in the logits") && s.Edits != nil {
+			for _, e := range s.Edits.List {
+				logits[e.ID] += e.Add
+			}
+		}
+		if r.TopLogProbs > 0 {
+			out.Top, out.TokenLogProb = sample.Top(nil, logits, out.Token, r.TopLogProbs)
+			if f.has("the token's log-probability is the likeliest's") {
+				out.TokenLogProb = out.Top[0].LogProb
+			}
+		}
 	}
 	for i := 0; r.Draft > 0 && i <= r.Draft; i++ {
 		s, at := *r.Sample, end-r.Draft+i

@@ -29,6 +29,8 @@ func checks() []check {
 		{"repeats itself to the last bit", repeats},
 		{"gives what was asked for and nothing else", givesWhatIsAsked},
 		{"draws tokens as engine/sample does", drawsAsDefined},
+		{"edits logits as engine/sample does", editsAsDefined},
+		{"says what was likely", likeliest},
 		{"draws after drafts as after any token", drafting},
 		{"doesn't depend on the cutting of a prompt", chunking},
 		{"decodes what prefill would compute", decoding},

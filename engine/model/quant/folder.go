@@ -17,6 +17,8 @@ type Options struct {
 	Algorithm Algorithm // empty: Search
 	// Replace lets the result take the place of a model that is there.
 	Replace bool
+	// Inputs gives what a matrix of that name multiplies (see Compensated); for GPTQ only.
+	Inputs func(name string) []float32
 	// Progress, if not nil, is called with the bytes of source weights done and to do.
 	Progress func(done, total int64)
 }
@@ -40,11 +42,8 @@ func Folder(ctx context.Context, src, dst string, o Options) (_ Report, err erro
 	if o.Algorithm == "" {
 		o.Algorithm = Search
 	}
-	if !slices.Contains(Formats(), o.Format) {
-		return Report{}, fmt.Errorf("%w: format %q: want %s", model.ErrUnsupported, o.Format, strings.Join(Formats(), " or "))
-	}
-	if o.Algorithm != RTN && o.Algorithm != Search {
-		return Report{}, fmt.Errorf("%w: algorithm %q: want %s or %s", model.ErrUnsupported, o.Algorithm, RTN, Search)
+	if err := o.check(); err != nil {
+		return Report{}, err
 	}
 	c, err := model.Open(src)
 	if err != nil {
@@ -74,6 +73,21 @@ func Folder(ctx context.Context, src, dst string, o Options) (_ Report, err erro
 		return Report{}, err
 	}
 	return r, r.look(dst)
+}
+
+// check reports what makes no sense with any model.
+func (o Options) check() error {
+	switch {
+	case !slices.Contains(Formats(), o.Format):
+		return fmt.Errorf("%w: format %q: want %s", model.ErrUnsupported, o.Format, strings.Join(Formats(), " or "))
+	case o.Algorithm != RTN && o.Algorithm != Search && o.Algorithm != GPTQ:
+		return fmt.Errorf("%w: algorithm %q: want %s, %s or %s", model.ErrUnsupported, o.Algorithm, RTN, Search, GPTQ)
+	case o.Algorithm == GPTQ && o.Format != "w4":
+		return fmt.Errorf("%w: %s is for w4: in %s there is next to nothing to make up for; take %s", model.ErrUnsupported, GPTQ, o.Format, Search)
+	case o.Algorithm == GPTQ && o.Inputs == nil:
+		return fmt.Errorf("%w: %s needs inputs to look at", model.ErrUnsupported, GPTQ)
+	}
+	return nil
 }
 
 // look fills in what the result is.
@@ -134,7 +148,7 @@ func writeWeights(ctx context.Context, dir string, c *model.Checkpoint, o Option
 		}
 		bytes := int64(len(t.Data))
 		if to := TypeOf(o.Format, want.Name); to != "" {
-			t, err = Matrix(t, to, o.Algorithm)
+			t, err = o.matrix(t, to)
 		} else {
 			err = t.CheckFinite()
 		}
@@ -149,4 +163,15 @@ func writeWeights(ctx context.Context, dir string, c *model.Checkpoint, o Option
 		}
 	}
 	return nil
+}
+
+// matrix quantises one matrix. GPTQ is for what becomes W4; W8 leaves next to nothing to make up for.
+func (o Options) matrix(t model.Tensor, to model.DType) (model.Tensor, error) {
+	switch {
+	case o.Algorithm != GPTQ:
+		return Matrix(t, to, o.Algorithm)
+	case to == model.W4:
+		return Compensated(t, o.Inputs(t.Name))
+	}
+	return Matrix(t, to, Search)
 }

@@ -240,7 +240,9 @@ func TestFolderRefuses(t *testing.T) {
 		{src, src, Options{Format: "w8", Replace: true}, model.ErrExists, "the source itself"},
 		{w8, filepath.Join(parent, "x"), Options{Format: "w4"}, model.ErrUnsupported, "quantised as w8 already"},
 		{src, filepath.Join(parent, "x"), Options{Format: "w2"}, model.ErrUnsupported, `"w2"`},
-		{src, filepath.Join(parent, "x"), Options{Format: "w8", Algorithm: "gptq"}, model.ErrUnsupported, `"gptq"`},
+		{src, filepath.Join(parent, "x"), Options{Format: "w8", Algorithm: "awq"}, model.ErrUnsupported, `"awq"`},
+		{src, filepath.Join(parent, "x"), Options{Format: "w4", Algorithm: GPTQ}, model.ErrUnsupported, "needs inputs"},
+		{src, filepath.Join(parent, "x"), Options{Format: "w8", Algorithm: GPTQ}, model.ErrUnsupported, "is for w4"},
 		{filepath.Join(parent, "none"), filepath.Join(parent, "x"), Options{Format: "w8"}, model.ErrNotFound, "none"},
 	} {
 		_, err := Folder(context.Background(), c.src, c.dst, c.o)

@@ -19,6 +19,9 @@ const (
 	// Search tries some scales, each refined by least squares, and keeps the one with the
 	// smallest squared error. Its error is never above RTN's; it takes some 20 times as long.
 	Search Algorithm = "search"
+	// GPTQ searches too, and lets the columns that aren't rounded yet make up for the error of
+	// each, by how the inputs of the matrix depend on each other. It needs to see some.
+	GPTQ Algorithm = "gptq"
 )
 
 // Formats are the names of the formats.
