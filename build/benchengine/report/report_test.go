@@ -42,7 +42,7 @@ func example(t testing.TB) Document {
 				v, ok := values[task.Program][task.Kind]
 				switch {
 				case task.Program == plan.Candle && round == 0:
-					s.Error = "not in this build: there is no candle; run 'make peers PEERS=candle'"
+					s.Error = "can't be measured here: there is no candle; run 'make peers PEERS=candle'"
 				case !ok || task.Format == "w8":
 					continue
 				default:
