@@ -15,7 +15,7 @@ import (
 // first layer are the embedding, normed.
 func TestObserve(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "tiny")
-	if err := model.SynthConfig(t.Context(), shape(t, "untied"), dir, model.SynthOptions{Seed: 3}); err != nil {
+	if err := model.SynthConfig(t.Context(), untied(t), dir, model.SynthOptions{Seed: 3}); err != nil {
 		t.Fatal(err)
 	}
 	c, err := model.Open(dir)
