@@ -13,6 +13,7 @@ STAMP      = -ldflags '-X main.version=$(VERSION) -extldflags=-Wl,-z,lazy'
 COUNTS    ?=
 SUM        = go run ./build/testsum $(if $(COUNTS),-add $(COUNTS))
 
+PEERS     ?=
 DATA ?=
 ONCE ?=
 ARGS ?=
@@ -50,6 +51,10 @@ assets: ## ECharts for the pages, from npm, digest checked
 influxd: ## an InfluxDB server for test-real, cached outside the checkout (minutes of CPU, once)
 	@build/influxd.sh
 
+.PHONY: peers
+peers: ## llama.cpp, candle and transformers for bench-engine, cached outside the checkout (an hour of CPU, once; PEERS="…")
+	@build/peers.sh $(PEERS)
+
 .PHONY: doctor
 doctor: ## check the versions of what the build needs (paceline doctor looks at a machine that measures)
 	@build/doctor.sh
@@ -85,6 +90,11 @@ fuzz: ## every fuzz target for FUZZTIME (10s) each
 .PHONY: bench
 bench: tokenizers ## Go benchmarks; they print, nothing asserts
 	@$(NATIVE) go test -tags native $(LAZY) -run '^$$' -bench . ./engine/... ./bench/...
+
+.PHONY: bench-engine
+bench-engine: tokenizers ## our engine against its peers on this machine, row by row with its aims (half an hour; ARGS="-quick", "-list", "-h")
+	@$(NATIVE) go build -tags native $(LAZY) -o bin/benchengine ./build/benchengine
+	@bin/benchengine $(ARGS)
 
 .PHONY: deep
 deep: tokenizers ## one shard of the long checks, chosen by commit (SHARD=n picks one)

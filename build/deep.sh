@@ -21,13 +21,22 @@ example() {
 	go run ./build/testsum -note "$outcome" ${COUNTS:+-add "$COUNTS"}
 }
 
-shards=(fuzz gate example)
+# long fills a context of 32,768 positions by every kernel set of this machine, and holds
+# the oracle against transformers on a long prompt.
+long() {
+	. build/cache.sh
+	native_env
+	PACELINE_DEEP=1 go test -count=1 -tags native -ldflags '-extldflags=-Wl,-z,lazy' -run 'TestLongContext|TestShapes' -v ./engine/...
+}
+
+shards=(fuzz gate example long)
 commit=$(git rev-parse HEAD)
 n=${SHARD:-$((16#${commit:0:6} % ${#shards[@]}))}
 shard=${shards[$n]}
 echo "deep: shard $n of ${#shards[@]} (0…$((${#shards[@]} - 1))): $shard"
 case $shard in
 fuzz) FUZZTIME=${FUZZTIME:-4s} build/fuzz.sh ;;
-gate) PACELINE_DEEP=1 go test -count=1 -run 'Simulation' -v ./judge/gate/... ;;
+gate) PACELINE_DEEP=1 go test -count=1 -run 'Simulation' -v ./judge/gate/... ./engine/sched ;;
 example) example ;;
+long) long ;;
 esac

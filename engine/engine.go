@@ -103,19 +103,33 @@ func (e *Engine) Stats() Stats {
 		Memory:  e.memory(),
 		Faults:  slices.Clone(e.options.Faults),
 
-		Steps:        c.Steps,
-		Requests:     c.Jobs,
-		PromptTokens: c.PromptTokens,
-		OutputTokens: c.OutputTokens,
-		Cancelled:    c.Cancelled,
+		Steps:            c.Steps,
+		Requests:         c.Jobs,
+		PromptTokens:     c.PromptTokens,
+		OutputTokens:     c.OutputTokens,
+		CachedTokens:     c.CachedTokens,
+		RecomputedTokens: c.RecomputedTokens,
+		DraftTokens:      c.DraftedTokens,
+		AcceptedTokens:   c.AcceptedTokens,
+		Cancelled:        c.Cancelled,
+		Preemptions:      c.Preemptions,
+		Running:          c.Running,
+		Waiting:          c.Waiting,
 
 		PagesTotal:    u.Total,
 		PagesUsed:     u.Used,
+		PagesCached:   u.Cached,
 		PagesPeak:     u.Peak,
 		BytesPerPage:  e.pageBytes,
 		HeapBytes:     heapBytes(),
 		LeakedBytes:   e.faults.leakedBytes(),
 		LoadTimeNanos: e.loadTime.Nanoseconds(),
+
+		PrefixCache: PrefixCache{Hits: u.HitTokens, Misses: u.QueriedTokens - u.HitTokens, Evictions: u.EvictedTokens},
+		Phases: Phases{
+			Plan: int64(c.Phases.Plan), Launch: int64(c.Phases.Launch), Collect: int64(c.Phases.Collect),
+			Deliver: int64(c.Phases.Deliver), Idle: int64(c.Phases.Idle),
+		},
 	}
 }
 

@@ -242,6 +242,13 @@ func TestSubmitRefuses(t *testing.T) {
 		{"no tokens wanted", with(func(r *Request) { r.MaxTokens = 0 }), "at least one"},
 		{"unknown id", with(func(r *Request) { r.Prompt = []int32{512} }), "prompt token 0 is 512"},
 		{"temperature", with(func(r *Request) { r.Sampling.Temperature = -1 }), "temperature"},
+		{"least below zero", with(func(r *Request) { r.MinTokens = -1 }), "at least -1 tokens"},
+		{"least above most", with(func(r *Request) { r.MinTokens = 2 }), "want 0 to 1"},
+		{"too many likely ids", with(func(r *Request) { r.LogProbs = 21 }), "0 to 20"},
+		{"penalty", with(func(r *Request) { r.Penalties.Repetition = -1 }), "repetition penalty"},
+		{"bias", with(func(r *Request) { r.Penalties.Bias = []sample.Bias{{ID: 512}} }), "id 512"},
+		{"stop token", with(func(r *Request) { r.StopTokens = []int32{512} }), "stop token 0 is 512"},
+		{"edits", with(func(r *Request) { r.Sampling.Edits = &backend.Edits{} }), "Penalties instead"},
 		{"empty stop text", with(func(r *Request) { r.Stop = []string{""} }), ""},
 		{"broken stop text", with(func(r *Request) { r.Stop = []string{"\xff"} }), ""},
 	} {

@@ -11,6 +11,7 @@ import (
 	"github.com/paceline/paceline/engine/cpu"
 	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/ref"
+	"github.com/paceline/paceline/engine/room"
 	"github.com/paceline/paceline/engine/sched"
 	"github.com/paceline/paceline/engine/token"
 )
@@ -20,14 +21,17 @@ const DefaultBackend = "cpu"
 
 // Open opens a model. A folder without a tokenizer, and a build without the tokenizer
 // library, give an engine for token ids only (see Engine.Tokenizer). Its errors wrap model's
-// sentinels for what is wrong with the folder and backend.ErrUnavailable for a backend that
-// this build or machine doesn't have. The caller must Close the engine.
+// sentinels for what is wrong with the folder, backend.ErrUnavailable for a backend that
+// this build or machine doesn't have, ErrOptions and ErrMemory. The caller must Close the engine.
 //
 // ctx is asked between the stages of opening; the longest, packing the weights, takes seconds
 // for each gigabyte.
 func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	faults, err := newFaults(o.Faults)
 	if err != nil {
+		return nil, err
+	}
+	if err := o.check(); err != nil {
 		return nil, err
 	}
 	started := time.Now()
@@ -48,6 +52,9 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("open model %s: %w", o.ModelDir, context.Cause(ctx))
 	}
+	if err := checkRoom(c, o, room.Available()); err != nil {
+		return nil, err
+	}
 	if e.back, err = openBackend(c, o); err != nil {
 		return nil, err
 	}
@@ -59,9 +66,37 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	}
 	e.loadTime = time.Since(started)
 	e.limits, e.pageBytes = e.back.Info(), e.back.Pages().BytesPerPage()
+	if o.Speculate > e.limits.MaxDraft {
+		return nil, fmt.Errorf("%d tokens to guess: the %s backend checks %d at most", o.Speculate, e.limits.Name, e.limits.MaxDraft)
+	}
 	faults.vocab = c.Config.VocabSize
-	e.loop = sched.New(e.back, sched.Options{Hooks: faults.hooks()})
+	e.loop = sched.New(e.back, sched.Options{Hooks: faults.hooks(), MaxRows: o.MaxRows, CachedPages: o.cachedPages(e.pageBytes), Speculate: o.Speculate})
 	return e, nil
+}
+
+// check reports what of the options makes no sense with any model.
+func (o Options) check() error {
+	switch {
+	case o.MaxRows < 0:
+		return fmt.Errorf("%d requests at a time: want 0 (the backend's limit) or more", o.MaxRows)
+	case o.Speculate < 0:
+		return fmt.Errorf("%d tokens to guess: want 0 (none) or more", o.Speculate)
+	case o.PrefixCacheBytes < 0:
+		return fmt.Errorf("%d bytes of prefix cache: want 0 (all of the KV cache) or more", o.PrefixCacheBytes)
+	case o.NoPrefixCache && o.PrefixCacheBytes > 0:
+		return fmt.Errorf("%d bytes of prefix cache, and none: give one of the two", o.PrefixCacheBytes)
+	}
+	return nil
+}
+
+// cachedPages is sched.Options.CachedPages.
+func (o Options) cachedPages(pageBytes int64) int {
+	switch pages := o.PrefixCacheBytes / pageBytes; {
+	case o.NoPrefixCache, o.PrefixCacheBytes > 0 && pages == 0:
+		return -1
+	default:
+		return int(min(pages, 1<<24))
+	}
 }
 
 // describe keeps what is asked of the checkpoint after it was closed.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/sched"
 	"github.com/paceline/paceline/engine/token"
 )
@@ -24,8 +25,11 @@ type sink struct {
 	ends   []int32       // ids that end the generation
 	text   *token.Stream // nil without a tokenizer
 	stops  stopFinder
-	last   *Event // the event that waits for Finish
-	reason string // "" unless the sink knows better than the loop
+	least  int       // tokens before which nothing ends the generation
+	tokens int       // generated
+	beside *LogProbs // of the next token
+	last   *Event    // the event that waits for Finish
+	reason string    // "" unless the sink knows better than the loop
 	err    error
 
 	promptTokens int
@@ -35,6 +39,7 @@ func newSink(e *Engine, r Request, tokens int) *sink {
 	s := &sink{
 		stream:       Stream{events: make(chan Event, tokens+1)},
 		stops:        stopFinder{stops: r.Stop},
+		least:        r.MinTokens,
 		ends:         slices.Clone(r.StopTokens),
 		promptTokens: len(r.Prompt),
 	}
@@ -47,13 +52,20 @@ func newSink(e *Engine, r Request, tokens int) *sink {
 	return s
 }
 
+// likely keeps what goes along with the next token.
+func (s *sink) likely(ofToken float32, top []backend.Likely) {
+	s.beside = &LogProbs{Token: ofToken, Top: slices.Clone(top)}
+}
+
 // Token implements sched.Sink.
 func (s *sink) Token(id int32, at time.Time, last bool) (stop bool) {
-	ev := Event{Token: id, At: at}
+	ev := Event{Token: id, At: at, LogProbs: s.beside}
+	s.beside = nil
+	s.tokens++
 	if slices.Contains(s.ends, id) {
 		s.reason = FinishStop
 		ev.Text = s.flush()
-		s.last = &ev
+		s.last = new(ev)
 		return true
 	}
 	ev.Text = s.push(id)
@@ -61,7 +73,7 @@ func (s *sink) Token(id int32, at time.Time, last bool) (stop bool) {
 		ev.Text += s.flush()
 	}
 	if last || s.reason != "" {
-		s.last = &ev
+		s.last = new(ev) // a copy, so that the events before it need no memory of their own
 		return s.reason != ""
 	}
 	s.stream.events <- ev
@@ -103,6 +115,9 @@ func (s *sink) flush() string {
 
 // find passes text through the search for stop texts.
 func (s *sink) find(piece string) (text string, found bool) {
+	if s.tokens <= s.least && len(s.stops.stops) > 0 {
+		return piece, false
+	}
 	text, found = s.stops.push(piece)
 	if found {
 		s.reason = FinishStop
@@ -120,6 +135,8 @@ func (s *sink) Done(r sched.Result) {
 	}
 	f := &Finish{
 		Reason: s.reason, Err: s.err, PromptTokens: s.promptTokens, OutputTokens: r.OutputTokens,
+		DraftTokens: r.Drafted, AcceptedTokens: r.Accepted,
+		CachedTokens: r.CachedTokens, PrefillChunks: r.Chunks, Preemptions: r.Preemptions, Waited: r.Waited,
 		Queued: r.Queued, PrefillStart: r.PrefillStart, PrefillEnd: r.PrefillEnd, End: r.End,
 	}
 	switch r.Reason {

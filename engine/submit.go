@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/sample"
 	"github.com/paceline/paceline/engine/sched"
 )
@@ -19,7 +20,11 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*Stream, error) {
 		return nil, fmt.Errorf("request: %w", err)
 	}
 	s := newSink(e, r, tokens)
-	job := sched.Job{Prompt: r.Prompt, MaxTokens: tokens, Sampling: r.Sampling, Sink: s}
+	job := sched.Job{
+		Prompt: r.Prompt, MaxTokens: tokens, Sampling: r.Sampling, Sink: s,
+		Editor: sample.NewEditor(r.Penalties, r.Prompt, s.ends, r.MinTokens), TopLogProbs: r.LogProbs, LogProbs: s.likely,
+		Priority: r.Priority, Owner: r.Owner, NoCache: r.NoCache, NoKV: r.NoKV,
+	}
 	if err := e.loop.Submit(ctx, job); err != nil {
 		return nil, fmt.Errorf("request: %w", own(err))
 	}
@@ -45,10 +50,24 @@ func (e *Engine) check(r Request) (int, error) {
 			return 0, fmt.Errorf("stop text %q is empty or no valid UTF-8", stop)
 		}
 	}
-	if err := sample.Validate(r.Sampling); err != nil {
+	tokens := min(r.MaxTokens, limit-len(r.Prompt))
+	switch {
+	case r.MinTokens < 0 || r.MinTokens > tokens:
+		return 0, fmt.Errorf("at least %d tokens to generate: want 0 to %d, the most that this request may have", r.MinTokens, tokens)
+	case r.LogProbs < 0 || r.LogProbs > backend.MaxTopLogProbs:
+		return 0, fmt.Errorf("log-probabilities of %d ids: want 0 to %d", r.LogProbs, backend.MaxTopLogProbs)
+	case r.Sampling.Edits != nil:
+		return 0, errors.New("edits are made by the engine: give Penalties instead")
+	}
+	for i, id := range r.StopTokens {
+		if id < 0 || int(id) >= e.limits.VocabSize {
+			return 0, fmt.Errorf("stop token %d is %d: want an id from 0 to %d", i, id, e.limits.VocabSize-1)
+		}
+	}
+	if err := errors.Join(sample.Validate(r.Sampling), r.Penalties.Validate(e.limits.VocabSize)); err != nil {
 		return 0, err
 	}
-	return min(r.MaxTokens, limit-len(r.Prompt)), nil
+	return tokens, nil
 }
 
 // Score is how likely the model finds a text.

@@ -55,7 +55,7 @@ func (f *engineFlags) open(cmd *cobra.Command, dir string) (*engine.Engine, erro
 
 // codeOf says who has to act on an error of the engine.
 func codeOf(err error) int {
-	for _, request := range []error{model.ErrNotFound, model.ErrInvalid, model.ErrUnsupported, backend.ErrUnavailable} {
+	for _, request := range []error{model.ErrNotFound, model.ErrInvalid, model.ErrUnsupported, backend.ErrUnavailable, engine.ErrOptions} {
 		if errors.Is(err, request) {
 			return exitRequest
 		}

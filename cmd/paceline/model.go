@@ -32,8 +32,9 @@ func synthCommand() *cobra.Command {
 		Use:   "synth PRESET DIR",
 		Short: "write a model of a real architecture with random weights, for measuring speed",
 		Long: `Writes a model folder with the full-size architecture of PRESET and seeded random
-weights. It serves measurements of speed; its text means nothing, and every result
-made with it says "synthetic".
+weights, and a tokenizer made for it that covers its whole vocabulary. It serves
+measurements of speed; its text means nothing, and every result made with it says
+"synthetic".
 
 Presets: qwen2.5-0.5b (about 1 GB), tiny.`,
 		Example: "  paceline model synth qwen2.5-0.5b ./qwen-synthetic\n  paceline run throughput --model ./qwen-synthetic",
@@ -59,8 +60,8 @@ Presets: qwen2.5-0.5b (about 1 GB), tiny.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&o.TokenizerDir, "tokenizer", "", "copy the tokenizer from this model folder (default: a byte-level one)")
-	cmd.Flags().Uint64Var(&o.Seed, "seed", 0, "of the weights")
+	cmd.Flags().StringVar(&o.TokenizerDir, "tokenizer", "", "copy the tokenizer from this model folder (default: one is made)")
+	cmd.Flags().Uint64Var(&o.Seed, "seed", 0, "of the weights and of the tokenizer's invented words")
 	return cmd
 }
 

@@ -27,6 +27,8 @@ type serveFlags struct {
 	engineFlags
 
 	listen, name, apiKeyEnv string
+	pprof                   string // address; "": none
+	pprofAnyHost            bool
 	maxRequests, maxTokens  int
 	maxBody                 int64
 	kvMiB                   int64
@@ -64,6 +66,9 @@ holds: --api-key-env names the variable.`,
   curl http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json' \
     -d '{"messages": [{"role": "user", "content": "Write a short story about a robot."}]}'
 
+  paceline serve --pprof 127.0.0.1:6060   and then, while it works:
+  go tool pprof -top 'http://127.0.0.1:6060/debug/pprof/profile?seconds=10'
+
   paceline run ci --launch 'paceline serve --listen 127.0.0.1:{port}'   measure it`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, first(args)) },
@@ -73,12 +78,14 @@ holds: --api-key-env names the variable.`,
 	fl.StringVar(&f.listen, "listen", defaultServe, "address; port 0 picks a free one")
 	fl.StringVar(&f.name, "served-name", "", "the model's name in the API (default: MODEL's, without its path)")
 	fl.StringVar(&f.apiKeyEnv, "api-key-env", "", "environment variable that holds the key that clients must send")
-	fl.IntVar(&f.maxRequests, "max-requests", serve.DefaultMaxRequests, "requests under way or waiting; more get 429")
+	fl.IntVar(&f.maxRequests, "max-requests", serve.DefaultMaxRequests, "requests under way or waiting, each choice counted; more get 429")
 	fl.IntVar(&f.maxTokens, "max-tokens", 0, "most tokens of one answer (default: what the context leaves)")
 	fl.Int64Var(&f.maxBody, "max-body", serve.DefaultMaxBody, "most bytes of a request")
 	fl.Int64Var(&f.kvMiB, "kv-mib", 0, "memory for the KV cache, MiB, which bounds how many requests run at once (default: one sequence of the whole context, at least 4096 positions)")
 	fl.DurationVar(&f.drain, "drain", 30*time.Second, "how long requests under way may take to end when it stops")
 	fl.StringArrayVar(&f.faults, "fault", nil, "plant a defect: slow=1.43, stall=0.5/100, wrong-token=0.01, leak=4096")
+	fl.StringVar(&f.pprof, "pprof", "", "address for Go's profiles (net/http/pprof), such as 127.0.0.1:6060 (default: none)")
+	fl.BoolVar(&f.pprofAnyHost, "pprof-any-host", false, "let --pprof reach beyond this machine; profiles need no key")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log every request")
 	return cmd
 }
@@ -102,7 +109,7 @@ func (f *serveFlags) check() (key string, err error) {
 	if !loopback(host) && key == "" {
 		return "", fail(exitRequest, "--listen %s reaches beyond this machine: give the key that clients must send, by --api-key-env NAME", f.listen)
 	}
-	return key, nil
+	return key, f.checkProfiles()
 }
 
 func (f *serveFlags) run(cmd *cobra.Command, model string) error {
@@ -127,6 +134,11 @@ func (f *serveFlags) run(cmd *cobra.Command, model string) error {
 		return err
 	}
 	defer ln.Close()
+	stopProfiles, err := f.serveProfiles(ctx, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer stopProfiles()
 	f.kvBytes = f.kvMiB << 20
 	e, err := f.open(cmd, dir)
 	if err != nil {

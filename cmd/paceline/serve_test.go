@@ -51,6 +51,43 @@ func TestServe(t *testing.T) {
 	p.wait(t).expect(t, exitOK)
 }
 
+// TestServeProfiles: on an address of their own, and only there.
+func TestServeProfiles(t *testing.T) {
+	p := start(t, "serve", "--listen", "127.0.0.1:0", "--pprof", "127.0.0.1:0", "--context", "256")
+	p.waitFor(t, "ready · ")
+	said := p.stderr.String()
+	status := func(url string) (int, string) {
+		resp, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+	profiles := regexp.MustCompile(`pprof +(http://127\.0\.0\.1:\d+/debug/pprof/)`).FindStringSubmatch(said)
+	if profiles == nil {
+		t.Fatalf("no address of profiles in %q", said)
+	}
+	if code, body := status(profiles[1] + "goroutine?debug=1"); code != 200 || !strings.Contains(body, "engine/sched") {
+		t.Errorf("goroutines: %d %.200s", code, body)
+	}
+	if code, body := status(profiles[1] + "profile?seconds=1"); code != 200 || len(body) == 0 {
+		t.Errorf("a CPU profile: %d, %d bytes", code, len(body))
+	}
+	api := regexp.MustCompile(`address +(\S+)/v1`).FindStringSubmatch(said)[1]
+	if code, _ := status(api + "/debug/pprof/"); code != 404 {
+		t.Errorf("the API's port gives profiles: %d", code)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(t).expect(t, exitOK)
+}
+
 // TestServeIsMeasured: `run` starts it as any other server and finds its dialect, so that nothing
 // that the suite asks for is left out.
 func TestServeIsMeasured(t *testing.T) {
@@ -71,6 +108,9 @@ func TestServeRefuses(t *testing.T) {
 		"every address":       {[]string{"--listen", ":0"}, "--api-key-env"},
 		"no port":             {[]string{"--listen", "127.0.0.1"}, "HOST:PORT"},
 		"an empty key":        {[]string{"--api-key-env", "PACELINE_TEST_EMPTY"}, "empty or not set"},
+		"profiles for all":    {[]string{"--pprof", "0.0.0.0:0"}, "--pprof-any-host"},
+		"profiles on no port": {[]string{"--pprof", "127.0.0.1"}, "HOST:PORT"},
+		"profiles nowhere":    {[]string{"--pprof-any-host"}, "say where"},
 		"no requests":         {[]string{"--max-requests", "0"}, "at least 1"},
 		"negative":            {[]string{"--drain", "-1s"}, "negative"},
 		"no model":            {[]string{"gpt-9", "--listen", "127.0.0.1:0"}, "robot-stories"},

@@ -64,6 +64,7 @@ type Info struct {
 	MaxRows     int    // most rows of a batch
 	MaxTokens   int    // most tokens of a batch, over all rows
 	MaxContext  int    // most positions of one sequence
+	MaxDraft    int    // most of Row.Draft; 0: the backend draws after the last position only
 	VocabSize   int    // length of a logits row
 }
 
@@ -107,12 +108,25 @@ type Row struct {
 	// Sample asks for a token after the last position of the row; nil for
 	// a prefill chunk that isn't the last.
 	Sample *Sampling
+	// Draft is how many of Tokens, the last ones, are guesses: a token is then also drawn
+	// after each of the Draft positions before the last, from the same Sampling but for its
+	// Position, which is that of the first token drawn and one more for each further one.
+	// 0..Info.MaxDraft, less than len(Tokens), and 0 without Sample. A later row of the sequence
+	// may start at any position after the first guess and so replace wrong ones.
+	Draft int
 	// WantLogits asks for the logits after the last position.
 	WantLogits bool
 	// WantAllLogProbs asks for the log-probability of each Tokens[i+1] given what
 	// precedes it (len(Tokens)-1 values). For scoring text, not for serving.
 	WantAllLogProbs bool
+	// TopLogProbs, where it isn't 0, asks for the log-probability of the token that Sample
+	// draws and of so many ids that are the likeliest; at most MaxTopLogProbs. They are
+	// those of the logits as the model gave them: before Edits, Temperature and cuts.
+	TopLogProbs int
 }
+
+// MaxTopLogProbs is the most that Row.TopLogProbs may ask for.
+const MaxTopLogProbs = 20
 
 // Sampling says how to draw a token from logits; engine/sample defines the
 // result exactly, so that every backend draws the same token from equal logits.
@@ -122,13 +136,44 @@ type Sampling struct {
 	TopP        float32 // 0 or 1: off; else in (0, 1)
 	Seed        uint64  // of the request
 	Position    uint64  // absolute position of the token to be drawn, the counter of the generator
+
+	// Edits change single logits before anything else; nil: none. They hold for this draw
+	// only. A Chained row has none: penalties depend on a token that isn't known yet.
+	Edits *Edits
+}
+
+// Edits are what penalties, biases and forbidden ids come to for one draw: a short list
+// that a device applies by one thread an entry, whatever their reasons were.
+type Edits struct {
+	Repetition float32 // > 0 and finite; only for entries with Repeat
+	List       []Edit  // ids ascend, each at most once
+}
+
+// Edit is one changed logit, in binary32: divided by Repetition if it is above 0, else multiplied
+// by it, where Repeat is set; then Add is added.
+type Edit struct {
+	ID     int32
+	Repeat bool
+	Add    float32 // finite, or −Inf, which forbids the id
 }
 
 // RowOut is what a row gave.
 type RowOut struct {
-	Token    int32     // the sampled token, or -1 where Row.Sample was nil
-	Logits   []float32 // VocabSize values where asked, else nil
+	Token    int32     // the sampled token, or -1 where Row.Sample was nil; with drafts, the last one
+	Drawn    []int32   // where Row.Draft > 0, all Row.Draft+1 sampled tokens by position; else nil
+	Logits   []float32 // VocabSize values where asked, else nil; without Edits
 	LogProbs []float32 // where asked, else nil
+
+	// Where Row.TopLogProbs asked for them: natural logarithms of the probability of Token
+	// and of the likeliest ids, likeliest first, the lowest id first among equals.
+	TokenLogProb float32
+	Top          []Likely
+}
+
+// Likely is an id and the natural logarithm of its probability, ≤ 0; it may be −Inf.
+type Likely struct {
+	ID      int32
+	LogProb float32
 }
 
 // ErrFault is wrapped by errors after which a backend can't be used again (a

@@ -81,12 +81,15 @@ static void put_value(const pl_model *m, kv to, int32_t place, const float *x)
 	}
 }
 
-// clear_values sets the values from place up to a multiple of four to zero. Products
-// take inputs by fours: what an earlier owner left there would be multiplied by zero,
-// which is no zero if it isn't a number.
+// STEP is how many inputs products take at once, at most.
+enum { STEP = 32 };
+
+// clear_values sets the values from place up to a multiple of STEP to zero: what an
+// earlier owner left there would be multiplied by zero, which is no zero if it isn't a
+// number.
 static void clear_values(const pl_model *m, kv to, int32_t place)
 {
-	for (; place % 4; place++)
+	for (; place % STEP; place++)
 		put_value(m, to, place, NULL);
 }
 
@@ -99,7 +102,7 @@ void pl_store_value(pl_model *m, int32_t slot, int32_t layer, int32_t kv_head, c
 {
 	const kv to = kv_of(m, slot / PL_PAGE, layer, kv_head);
 	put_value(m, to, slot % PL_PAGE, x);
-	if (slot % 4 == 0)
+	if (slot % STEP == 0)
 		clear_values(m, to, slot % PL_PAGE + 1);
 }
 
@@ -140,7 +143,7 @@ static void weigh(const pl_model *m, const pl_scratch *s, kv from, int32_t rows,
 {
 	const pl_kernels *k = m->kernels;
 	const pl_matrix values = {from.v, NULL, m->kv_type, m->dim / PL_LANES, PL_PAGE};
-	pl_gemm g = {.w = &values, .k = (n + 3) / 4 * 4, .a = s->s, .lda = PL_PAGE, .c = s->o, .ldc = m->dim,
+	pl_gemm g = {.w = &values, .k = (n + STEP - 1) / STEP * STEP, .a = s->s, .lda = PL_PAGE, .c = s->o, .ldc = m->dim,
 	             .init = s->o, .ldi = m->dim, .m = rows};
 	if (m->kv_type == PL_S8)
 		for (int32_t r = 0; r < rows; r++)

@@ -13,10 +13,11 @@ enum {
 	VL = 16,      // floats of a vector
 	TILE_M = 12,  // rows of the product's register tile …
 	TILE_B = 2,   // … and blocks: 24 accumulators of 32 registers
+	TILE_SM = 12, // the same for s8 weights
 #ifdef HAVE_VNNI
 	TILE_QM = 12, // the same for quantised weights
 #else
-	TILE_QM = 8, // the same, with room for what the sign trick needs
+	TILE_QM = 6, // the same, with room for what the sign trick needs
 #endif
 	TILE_QB = 2,
 	LINE_B = 4, // blocks of a single row

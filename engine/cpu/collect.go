@@ -12,6 +12,7 @@ import (
 	"unsafe"
 
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/sample"
 )
 
 // Collect draws the tokens of a launched batch and hands out what was asked for.
@@ -27,7 +28,7 @@ func (e *engine) Collect(b *backend.Batch) error {
 		scores = unsafe.Slice((*float32)(unsafe.Pointer(e.lists.score)), maxTokens)
 	)
 	b.Out = append(b.Out[:0], make([]backend.RowOut, len(b.Rows))...)
-	e.logits, e.logProb = e.logits[:0], e.logProb[:0]
+	e.logits, e.logProb, e.top = e.logits[:0], e.logProb[:0], e.top[:0]
 	heads, scored := 0, 0
 	for i := range b.Rows {
 		r, out := &b.Rows[i], &b.Out[i]
@@ -37,6 +38,11 @@ func (e *engine) Collect(b *backend.Batch) error {
 			heads++
 			if r.Sample != nil {
 				out.Token = e.sampler.Token(row, *r.Sample)
+				if r.TopLogProbs > 0 {
+					from := len(e.top)
+					e.top, out.TokenLogProb = sample.Top(e.top, row, out.Token, r.TopLogProbs)
+					out.Top = e.top[from:len(e.top):len(e.top)]
+				}
 			}
 			if r.WantLogits {
 				// A copy: the memory of the kernels ends with Close.

@@ -39,6 +39,7 @@ type engine struct {
 	sampler sample.Sampler
 	logits  []float32 // handed out by Collect
 	logProb []float32
+	top     []backend.Likely
 	starts  []rowStart // scratch of fill
 	solo    int        // work up to which one thread computes
 	closed  bool

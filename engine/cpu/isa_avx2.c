@@ -17,7 +17,8 @@ enum {
 	VL = 8,      // floats of a vector
 	TILE_M = 6,  // rows of the product's register tile …
 	TILE_B = 1,  // … and blocks: 12 accumulators of 16 registers
-	TILE_QM = 3, // the same for quantised weights: 6 accumulators
+	TILE_SM = 4, // the same for s8 weights
+	TILE_QM = 2, // the same for quantised weights: 4 accumulators
 	TILE_QB = 1,
 	LINE_B = 4, // blocks of a single row
 };

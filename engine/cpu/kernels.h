@@ -101,6 +101,10 @@ extern const pl_kernels pl_avx2;
 extern const pl_kernels pl_avx512;
 extern const pl_kernels pl_avx512vnni;
 extern const pl_kernels pl_avx512bf16;
+extern const pl_kernels pl_amx;
+#elif defined(__aarch64__)
+extern const pl_kernels pl_neon;
+extern const pl_kernels pl_neondot;
 #endif
 
 // pl_isa is the i-th row of the table, best first, or NULL after the last;

@@ -102,10 +102,7 @@ func (e *engine) checkRow(r *backend.Row) error {
 			return fmt.Errorf("page %d of the row is %d: want 0 to %d", i, p, e.options.Pages-1)
 		}
 	}
-	if r.Sample != nil {
-		return sample.Validate(*r.Sample)
-	}
-	return nil
+	return sample.ValidateRow(r, e.config.VocabSize)
 }
 
 // fill writes the batch in C's words.

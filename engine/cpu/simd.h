@@ -20,14 +20,21 @@ enum { VB = PL_LANES / VL }; // vectors of a block
 #include "simd_float.h"
 #include "simd_quant.h"
 #include "simd_vector.h"
+#ifdef HAVE_AMX
+#include "amx.h"
+#endif
 
 const pl_kernels TABLE = {
 	.name = NAME,
 	.gemm = gemm,
-#ifdef HAVE_DOT
+#if defined(HAVE_DOT) || defined(HAVE_AMX)
 	.gemm_dot = gemm_dot,
 #endif
+#ifdef HAVE_AMX
+	.gemm_q = gemm_amx,
+#else
 	.gemm_q = gemm_q,
+#endif
 	.quantize = quantize,
 	.softmax = softmax,
 	.rmsnorm = rmsnorm,

@@ -108,7 +108,7 @@ IN void tile(const int mul, const int mr, const int nb, const stretch *s)
 #define DEFINE(mul, nb, mr) \
 	FN __attribute__((noinline)) void tile_##mul##_##nb##_##mr(const stretch *s) \
 	{ \
-		tile(mul, mr <= TILE_M ? mr : 1, nb <= TILE_B ? nb : 1, s); \
+		tile(mul, mr <= (mul == MUL_S8 ? TILE_SM : TILE_M) ? mr : 1, nb <= TILE_B ? nb : 1, s); \
 	}
 
 ROWS(DEFINE, MUL_F32, 1)
@@ -136,8 +136,9 @@ static void (*const tiles[4][2][12])(const stretch *) = {
 // height: 13 rows are 7 and 6, since a tile of one row waits for its own additions.
 FN void rows(const int mul, const int nb, int32_t m, stretch s)
 {
+	const int32_t most = mul == MUL_S8 ? TILE_SM : TILE_M;
 	while (m > 0) {
-		const int32_t count = (m + TILE_M - 1) / TILE_M, high = (m + count - 1) / count;
+		const int32_t count = (m + most - 1) / most, high = (m + count - 1) / count;
 		tiles[mul][nb - 1][high - 1](&s);
 		s.a += high * s.lda;
 		s.c += high * s.ldc;

@@ -77,14 +77,19 @@ FN void softmax(float *s, float *o, float *maxima, float *sums, int32_t m, int32
 
 FN void rmsnorm(float *y, const float *x, const float *w, int32_t n, int32_t real, float eps)
 {
-	vf a = v_set(0), b = v_set(0);
-	for (int32_t i = 0; i < n; i += PL_LANES) {
-		vf u = v_load(x + i), v = v_load(x + i + PL_LANES - VL);
-		a = v_fma(u, u, a);
-		if (VB == 2)
-			b = v_fma(v, v, b);
-	}
-	const float inv = (float)(1.0 / sqrt((double)v_sum(a + b) / real + eps));
+	vf sum[VB];
+	for (int j = 0; j < VB; j++)
+		sum[j] = v_set(0);
+	for (int32_t i = 0; i < n; i += PL_LANES)
+		for (int j = 0; j < VB; j++) {
+			vf v = v_load(x + i + j * VL);
+			sum[j] = v_fma(v, v, sum[j]);
+		}
+	// Halves are folded as v_sum does, so that a vector's length changes no number.
+	for (int half = VB / 2; half > 0; half /= 2)
+		for (int j = 0; j < half; j++)
+			sum[j] = sum[j] + sum[j + half];
+	const float inv = (float)(1.0 / sqrt((double)v_sum(sum[0]) / real + eps));
 	for (int32_t i = 0; i < n; i += VL)
 		v_store(y + i, v_load(x + i) * v_set(inv) * v_load(w + i));
 }

@@ -18,9 +18,10 @@ var ErrNoSpace = errors.New("not enough disk space")
 // SynthOptions say how a synthetic model is made. The zero value is valid.
 type SynthOptions struct {
 	// TokenizerDir is a folder with a tokenizer.json, which is copied with the
-	// files that belong to it. Empty: a byte-level tokenizer is written.
+	// files that belong to it. Empty: one is made that covers the vocabulary.
 	TokenizerDir string
-	// Seed of the weights: equal seeds give equal files, on every machine.
+	// Seed of the weights and of the tokenizer's invented words: equal seeds give equal
+	// files, on every machine.
 	Seed uint64
 	// Progress, if not nil, is called with the bytes of weights written and wanted;
 	// by one goroutine at a time.
@@ -69,7 +70,7 @@ func SynthConfig(ctx context.Context, c Config, dir string, o SynthOptions) (err
 		if o.TokenizerDir != "" {
 			err = copyTokenizer(temp, o.TokenizerDir)
 		} else {
-			err = writeTokenizer(temp, c)
+			err = writeTokenizer(temp, c, o.Seed)
 		}
 		if err != nil {
 			return err

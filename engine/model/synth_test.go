@@ -1,9 +1,7 @@
 package model
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"math"
 	"os"
@@ -208,39 +206,5 @@ func TestSynthCopiesTokenizer(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "other.txt")); err == nil {
 		t.Error("other.txt was copied")
-	}
-}
-
-// TestSynthTokenizer checks that each id has a text of its own.
-func TestSynthTokenizer(t *testing.T) {
-	c := smallest(true)
-	data, err := os.ReadFile(filepath.Join(makeModel(t, c), "tokenizer.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct {
-		Model struct{ Vocab map[string]int }
-		Added []struct {
-			ID      int
-			Content string
-		} `json:"added_tokens"`
-	}
-	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&file); err != nil {
-		t.Fatal(err)
-	}
-	seen := map[int]bool{}
-	for text, id := range file.Model.Vocab {
-		if seen[id] || id < 0 || id >= c.VocabSize || text == "" {
-			t.Errorf("token %q has id %d, which is taken or outside", text, id)
-		}
-		seen[id] = true
-	}
-	if len(seen) != c.VocabSize || len(file.Added) != 3 || file.Model.Vocab[file.Added[0].Content] != int(c.EOS[0]) {
-		t.Errorf("%d of %d ids have a text; special tokens %v", len(seen), c.VocabSize, file.Added)
-	}
-	for i, want := range map[int]string{'a': "a", ' ': "Ġ", '\n': "Ċ", 0: "Ā", 0xad: "Ń"} { // GPT-2's published table
-		if got := string(byteAlphabet()[i]); got != want {
-			t.Errorf("byte %#x is written %q, want %q", i, got, want)
-		}
 	}
 }

@@ -118,12 +118,7 @@ func (p *weightPlan) write(ctx context.Context, path string, progress func(done,
 func (p *weightPlan) fill(data []byte, c chunk) {
 	const one = 0x3f80 // 1 as bfloat16
 	for i := 0; i < c.count; i += 4 {
-		// Counter-based SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom
-		// number generators, 2014): its i-th output needs no state.
-		x := c.key + (uint64(c.first+i)/4+1)*0x9e3779b97f4a7c15
-		x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-		x = (x ^ x>>27) * 0x94d049bb133111eb
-		x ^= x >> 31
+		x := splitMix(c.key, uint64(c.first+i)/4+1)
 		for j := i; j < min(i+4, c.count); j++ {
 			v := p.table[uint16(x)]
 			if x >>= 16; c.ones {
@@ -136,6 +131,15 @@ func (p *weightPlan) fill(data []byte, c chunk) {
 			}
 		}
 	}
+}
+
+// splitMix is the i-th output of a random stream, from 1. Counter-based SplitMix64 (Steele,
+// Lea, Flood: Fast splittable pseudorandom number generators, 2014) needs no state.
+func splitMix(key, i uint64) uint64 {
+	x := key + i*0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }
 
 // streamKey gives each tensor a random stream of its own.

@@ -45,6 +45,12 @@ func (r *ref) checkRow(row *backend.Row) error {
 	if row.Start < 0 || row.Start > r.context-len(row.Tokens) {
 		return fmt.Errorf("%d tokens from position %d on leave the context of %d positions", len(row.Tokens), row.Start, r.context)
 	}
+	switch {
+	case row.Draft < 0 || row.Draft >= len(row.Tokens) || row.Draft > maxDraft:
+		return fmt.Errorf("%d of its %d tokens are drafts, want 0 to %d and at least one that isn't", row.Draft, len(row.Tokens), maxDraft)
+	case row.Draft > 0 && row.Sample == nil:
+		return fmt.Errorf("%d drafts, and no token is to be drawn after them", row.Draft)
+	}
 	need := pagesFor(row.Start + len(row.Tokens))
 	if len(row.Pages) < need {
 		return fmt.Errorf("%d pages for %d positions, want %d", len(row.Pages), row.Start+len(row.Tokens), need)
@@ -54,10 +60,7 @@ func (r *ref) checkRow(row *backend.Row) error {
 			return fmt.Errorf("page %d of the table is %d, want 0 to %d", i, id, r.cache.Count()-1)
 		}
 	}
-	if row.Sample != nil {
-		return sample.Validate(*row.Sample)
-	}
-	return nil
+	return sample.ValidateRow(row, r.config.VocabSize)
 }
 
 // checkSharing refuses a page that one row writes and another row, or another

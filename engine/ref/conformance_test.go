@@ -12,7 +12,7 @@ import (
 // TestConformance uses a narrow model: the suite is about who depends on whom, and this
 // backend is slow.
 func TestConformance(t *testing.T) {
-	c := shape(t, "tiny")
+	c := tiny(t)
 	c.HiddenSize, c.IntermediateSize, c.Heads, c.KVHeads, c.HeadDim = 64, 128, 2, 1, 32
 	dir := filepath.Join(t.TempDir(), "model")
 	if err := model.SynthConfig(t.Context(), c, dir, model.SynthOptions{Seed: 3}); err != nil {

@@ -9,16 +9,12 @@ import (
 	"github.com/paceline/paceline/engine/model"
 )
 
-// shape is a synthetic architecture of these tests: the preset, or one in which
-// everything is different that may be.
-func shape(t testing.TB, name string) model.Config {
+// tiny is the synthetic architecture of these tests.
+func tiny(t testing.TB) model.Config {
 	t.Helper()
 	c, err := model.PresetConfig("tiny")
 	if err != nil {
 		t.Fatal(err)
-	}
-	if name == "untied" { // with a head width of its own, one KV head, float32
-		c.TieEmbeddings, c.DType, c.KVHeads, c.HeadDim, c.RopeTheta = false, "float32", 1, 32, 1e4
 	}
 	return c
 }
@@ -55,7 +51,7 @@ func openDir(t testing.TB, dir string, o Options) backend.Backend {
 
 func openTiny(t testing.TB) backend.Backend {
 	t.Helper()
-	return open(t, filepath.Join(t.TempDir(), "tiny"), shape(t, "tied"), Options{})
+	return open(t, filepath.Join(t.TempDir(), "tiny"), tiny(t), Options{})
 }
 
 // someTokens are n ids below 512, the same for all who ask.

@@ -19,7 +19,8 @@ import (
 // TestQuantisedWeights: a quantised model, the same rounded while it is loaded, and a float32
 // model of the numbers that it stands for, give equal logits to the last bit.
 func TestQuantisedWeights(t *testing.T) {
-	c := shape(t, "untied")
+	c := tiny(t)
+	c.TieEmbeddings, c.DType, c.KVHeads, c.HeadDim = false, "float32", 1, 32
 	c.HiddenSize, c.IntermediateSize = 150, 300 // no multiples of a group
 	plain := filepath.Join(t.TempDir(), "plain")
 	if err := model.SynthConfig(context.Background(), c, plain, model.SynthOptions{Seed: 3}); err != nil {

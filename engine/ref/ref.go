@@ -15,6 +15,7 @@ import (
 const (
 	maxRows   = 256
 	maxTokens = 512
+	maxDraft  = 32 // of a row
 )
 
 // Options size the backend. The zero value is valid.
@@ -85,6 +86,7 @@ func (r *ref) Info() backend.Info {
 	return backend.Info{
 		Name: "ref", Device: runtime.GOARCH, Compute: "f64", Weights: r.weights, Threads: 1, MaxInFlight: 1,
 		MaxRows: maxRows, MaxTokens: maxTokens, MaxContext: r.context, VocabSize: r.config.VocabSize,
+		MaxDraft: maxDraft,
 	}
 }
 
@@ -141,13 +143,25 @@ func (r *ref) computeRow(row *backend.Row) backend.RowOut {
 	if row.Sample == nil && !row.WantLogits {
 		return out
 	}
-	r.net.logits(logits, hidden[(n-1)*width:], r.scratch)
 	rounded := make([]float32, len(logits))
-	for i, v := range logits {
-		rounded[i] = float32(v)
+	for draw := range row.Draft + 1 {
+		at := n - 1 - row.Draft + draw
+		r.net.logits(logits, hidden[at*width:(at+1)*width], r.scratch)
+		for i, v := range logits {
+			rounded[i] = float32(v)
+		}
+		if row.Sample == nil {
+			continue
+		}
+		s := *row.Sample
+		s.Position += uint64(draw)
+		out.Token = r.sampler.Token(rounded, s)
+		if row.Draft > 0 {
+			out.Drawn = append(out.Drawn, out.Token)
+		}
 	}
-	if row.Sample != nil {
-		out.Token = r.sampler.Token(rounded, *row.Sample)
+	if row.TopLogProbs > 0 {
+		out.Top, out.TokenLogProb = sample.Top(nil, rounded, out.Token, row.TopLogProbs)
 	}
 	if row.WantLogits {
 		out.Logits = rounded

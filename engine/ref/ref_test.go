@@ -1,9 +1,7 @@
 package ref
 
 import (
-	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,40 +11,6 @@ import (
 	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/sample"
 )
-
-// TestAgainstTransformers compares with what Hugging Face transformers computes in
-// float64. The tolerance is a float32's rounding of logits and of transformers'
-// rotary angles, which it always takes in float32.
-func TestAgainstTransformers(t *testing.T) {
-	const tolerance = 1e-6
-	folder := os.Getenv("PACELINE_KEEP")
-	if folder == "" {
-		folder = t.TempDir()
-	}
-	for _, name := range []string{"tied", "untied"} {
-		t.Run(name, func(t *testing.T) {
-			b := open(t, filepath.Join(folder, name), shape(t, name), Options{Pages: 4})
-			data, err := os.ReadFile("testdata/synthetic-" + name + ".json")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var want struct {
-				IDs              []int32
-				Logits, LogProbs []float64
-			}
-			if err := json.Unmarshal(data, &want); err != nil {
-				t.Fatal(err)
-			}
-			got := step(t, b, backend.Row{Tokens: want.IDs, Pages: []backend.PageID{3, 1, 0, 2}, WantLogits: true, WantAllLogProbs: true})[0]
-			if d := difference(t, got.Logits, want.Logits); d > tolerance {
-				t.Errorf("logits differ by up to %g, want at most %g", d, tolerance)
-			}
-			if d := difference(t, got.LogProbs, want.LogProbs); d > tolerance {
-				t.Errorf("log-probabilities differ by up to %g, want at most %g", d, tolerance)
-			}
-		})
-	}
-}
 
 // difference is the greatest one between elements.
 func difference(t *testing.T, got []float32, want []float64) float64 {
@@ -163,7 +127,7 @@ func TestSampling(t *testing.T) {
 }
 
 func TestLaunchRefusals(t *testing.T) {
-	c := shape(t, "tied")
+	c := tiny(t)
 	b := open(t, filepath.Join(t.TempDir(), "tiny"), c, Options{Pages: 8, MaxContext: 300})
 	row := func(change func(*backend.Row)) []backend.Row {
 		r := backend.Row{Tokens: []int32{1, 2}, Pages: []backend.PageID{0}}
@@ -236,7 +200,7 @@ func TestLaunchAndCollectAlternate(t *testing.T) {
 
 func TestOpenOptions(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "tiny")
-	c := shape(t, "tied")
+	c := tiny(t)
 	b := open(t, dir, c, Options{})
 	info, memory := b.Info(), b.Memory()
 	if info.Name != "ref" || info.Compute != "f64" || info.MaxContext != 1024 || info.VocabSize != 512 || info.MaxInFlight != 1 {

@@ -8,10 +8,15 @@
 //
 // # The definition
 //
-// All arithmetic is IEEE 754 binary64, rounded to nearest even after each single
+// All arithmetic but that of step 0 is IEEE 754 binary64, rounded to nearest even after each single
 // operation: no fused multiply-add, no reassociation (in CUDA __dmul_rn, __dadd_rn,
 // __ddiv_rn; in C -ffp-contract=off). Integers wrap.
 //
+//  0. Each of Edits' entries replaces the logit l of its id, in binary32, rounded to nearest even
+//     after each operation, subnormal numbers kept (in CUDA __fdiv_rn, __fmul_rn, __fadd_rn
+//     without -ftz): where Repeat is set, by l / Repetition if l > 0 and l · Repetition if not;
+//     then, always, by that + Add. The row is as it was once the token is drawn: whatever else is
+//     asked of it, log-probabilities too, is of the logits without edits.
 //  1. A NaN logit counts as −Inf, −0 as +0. The order of ids is: greater logit
 //     first, lower id first among equals.
 //  2. Temperature not above 0 (or NaN): the first id of that order. Done. An
@@ -38,6 +43,24 @@
 //
 // so a draw depends on (seed, position, token) only: never on the batch, the order of
 // drawing or what was drawn before.
+//
+// # Where edits come from
+//
+// An Editor makes the edits of one sequence from its Penalties, which hold for greedy draws
+// too. With c how often an id was generated so far:
+//
+//   - Repetition r, for ids of the prompt or generated: Repeat, with Edits' Repetition = r (Keskar
+//     et al., "CTRL", 2019; as transformers and vLLM have it).
+//   - Presence p and Frequency f, for generated ids only, and Bias b of the id: Add =
+//     float32(b − (f·c + p)), in binary64 with each operation rounded, where c = 0 makes the
+//     bracket 0 (OpenAI's "frequency and presence penalties").
+//   - Forbid, while fewer than Until tokens were generated: Add = −Inf.
+//
+// # Log-probabilities
+//
+// Top gives ln softmax of the logits without edits, temperature or cuts, as vLLM does by default:
+// what the model thinks, not what the request made of it. Unlike draws they aren't
+// fixed to the last bit across backends.
 //
 // The package skips work that can't change the result (ids whose v can't reach the
 // best one found), which other implementations may do in their own ways.

@@ -22,6 +22,7 @@ type golden struct {
 	Gumbel  []goldenFunc  `json:"gumbel"` // in: r; out: g(r), binary64
 	Mass    []goldenFunc  `json:"mass"`   // in: z − zmax, binary64; out: w
 	Tokens  []goldenToken `json:"tokens"`
+	Edited  []goldenEdits `json:"edited"`
 }
 
 type goldenFunc struct {
@@ -75,6 +76,67 @@ func goldenRows() []goldenToken {
 	}
 }
 
+// goldenEdits is a row of logits as in Tokens, what was said before, and what comes of it: the
+// edits of the next draw, and what they draw at positions 0, 1, 2, …
+type goldenEdits struct {
+	Row        goldenToken     `json:"row"`
+	Repetition float32         `json:"repetition"`
+	Presence   float32         `json:"presence"`
+	Frequency  float32         `json:"frequency"`
+	Bias       []goldenBias    `json:"bias"`
+	Forbid     []int32         `json:"forbid"`
+	Until      int             `json:"until"`
+	Prompt     []int32         `json:"prompt"`
+	Generated  []int32         `json:"generated"`
+	Edits      []goldenOneEdit `json:"edits"`
+}
+
+type goldenBias struct {
+	ID  int32   `json:"id"`
+	Add float32 `json:"add"`
+}
+
+type goldenOneEdit struct {
+	ID     int32  `json:"id"`
+	Repeat bool   `json:"repeat"`
+	Add    string `json:"add"` // binary32
+}
+
+func (g goldenEdits) editor() *Editor {
+	p := Penalties{Repetition: g.Repetition, Presence: g.Presence, Frequency: g.Frequency}
+	for _, b := range g.Bias {
+		p.Bias = append(p.Bias, Bias(b))
+	}
+	e := NewEditor(p, g.Prompt, g.Forbid, g.Until)
+	for _, id := range g.Generated {
+		e.Drew(id)
+	}
+	return e
+}
+
+// goldenEdited are the questions with edits.
+func goldenEdited() []goldenEdits {
+	row := func(name string, seed uint64, temperature, topP float32) goldenToken {
+		return goldenToken{Name: name, Vocab: 1000, LogitSeed: seed, Scale: 8, Temperature: temperature, TopP: topP, Seed: seed}
+	}
+	said := []int32{5, 9, 9, 511, 5, 5}
+	return []goldenEdits{
+		{Row: row("repetition, greedy", 21, 0, 0), Repetition: 1.3, Prompt: said, Generated: []int32{994, 993, 3}},
+		{Row: row("repetition, drawn", 22, 0.7, 0.9), Repetition: 1.3, Prompt: said, Generated: []int32{994, 993, 3}},
+		{Row: row("repetition under one", 23, 1, 0), Repetition: 0.7, Prompt: said},
+		{Row: row("presence", 24, 1, 0.5), Presence: 1.1, Prompt: said, Generated: said},
+		{Row: row("frequency", 25, 1, 0.5), Frequency: 0.3, Generated: said},
+		{Row: row("negative frequency", 26, 1, 0.5), Frequency: -1.7, Generated: said},
+		{Row: row("bias", 27, 1, 0), Bias: []goldenBias{{17, 3.5}, {3, -100}, {900, 0.1}}},
+		{Row: row("forbidden so far", 28, 0, 0), Forbid: []int32{7, 1, 462}, Until: 4, Generated: []int32{1, 2, 3}},
+		{Row: row("allowed by now", 28, 0, 0), Forbid: []int32{7, 1, 462}, Until: 3, Generated: []int32{1, 2, 3}},
+		{
+			Row: row("everything", 29, 0.8, 0.95), Repetition: 1.1, Presence: 0.4, Frequency: 0.2,
+			Bias: []goldenBias{{5, 2}, {9, -1}}, Forbid: []int32{5, 0}, Until: 10, Prompt: said, Generated: []int32{9, 511, 9, 42},
+		},
+	}
+}
+
 func bits64(f float64) string { return fmt.Sprintf("%016x", math.Float64bits(f)) }
 
 func answer() golden {
@@ -93,6 +155,22 @@ func answer() golden {
 			row.Tokens = append(row.Tokens, s.Token(logits, row.sampling(p)))
 		}
 		g.Tokens = append(g.Tokens, row)
+	}
+	for _, row := range goldenEdited() {
+		edits := row.editor().Edits()
+		if edits != nil {
+			for _, e := range edits.List {
+				row.Edits = append(row.Edits, goldenOneEdit{e.ID, e.Repeat, fmt.Sprintf("%08x", math.Float32bits(e.Add))})
+			}
+		}
+		var s Sampler
+		logits := row.Row.logits()
+		for p := range uint64(12) {
+			sampling := row.Row.sampling(p)
+			sampling.Edits = edits
+			row.Row.Tokens = append(row.Row.Tokens, s.Token(logits, sampling))
+		}
+		g.Edited = append(g.Edited, row)
 	}
 	return g
 }

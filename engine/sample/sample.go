@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -22,6 +23,42 @@ func Validate(p backend.Sampling) error {
 	return nil
 }
 
+// ValidateRow says what is wrong with how row asks for a token of a vocabulary of so many ids, or
+// nil. Backends ask it, since what applies edits trusts their ids.
+func ValidateRow(row *backend.Row, vocab int) error {
+	if n := row.TopLogProbs; n < 0 || n > backend.MaxTopLogProbs || n > 0 && row.Sample == nil {
+		return fmt.Errorf("%d likeliest ids: want 0 to %d, and a token drawn", n, backend.MaxTopLogProbs)
+	}
+	if row.Sample == nil {
+		return nil
+	}
+	if err := Validate(*row.Sample); err != nil {
+		return err
+	}
+	switch {
+	case row.Sample.Edits == nil:
+		return nil
+	case row.Chained:
+		return errors.New("edits in a chained row: collect the row before it first")
+	}
+	before := int32(-1)
+	for i, e := range row.Sample.Edits.List {
+		if e.ID <= before || int(e.ID) >= vocab {
+			return fmt.Errorf("edit %d is of id %d: want ascending ids from 0 to %d", i, e.ID, vocab-1)
+		}
+		if e.Repeat && !positive(row.Sample.Edits.Repetition) {
+			return fmt.Errorf("a repetition penalty of %v: want a finite number above 0", row.Sample.Edits.Repetition)
+		}
+		if add := float64(e.Add); math.IsNaN(add) || math.IsInf(add, 1) {
+			return fmt.Errorf("edit %d adds %v: want a finite number or −Inf", i, e.Add)
+		}
+		before = e.ID
+	}
+	return nil
+}
+
+func positive(f float32) bool { return f > 0 && f <= math.MaxFloat32 }
+
 // Argmax is the id with the greatest logit, the lowest such id; NaN counts as −Inf. It is
 // −1 for no logits at all.
 func Argmax(logits []float32) int32 {
@@ -37,12 +74,13 @@ func Argmax(logits []float32) int32 {
 	return int32(id)
 }
 
-// Sampler draws tokens and keeps the scratch memory that top-k and top-p need: 32 KiB
-// and up to 4 bytes a logit. The zero value is ready. One goroutine uses it at a time; its draws don't
+// Sampler draws tokens and keeps the scratch memory that top-k and top-p need, 32 KiB
+// and up to 4 bytes a logit, and 4 bytes for each edit. The zero value is ready. One goroutine uses it at a time; its draws don't
 // depend on what it drew before.
 type Sampler struct {
 	hist []uint64
 	ids  []int32
+	kept []float32 // logits that edits replaced
 }
 
 // Token draws one id with a fresh Sampler. Greedy and plain temperature allocate
@@ -53,8 +91,39 @@ func Token(logits []float32, p backend.Sampling) int32 {
 }
 
 // Token draws one id from logits as the package comment defines, −1 for no logits. It
-// reads logits only, and allocates only for top-k or top-p, until its scratch memory is large enough.
+// only reads logits, unless there are edits: those hold while it runs, and not any more when it
+// returns. It allocates only for top-k, top-p or edits, until its scratch memory is large enough.
 func (s *Sampler) Token(logits []float32, p backend.Sampling) int32 {
+	if p.Edits == nil || len(p.Edits.List) == 0 {
+		return s.draw(logits, p)
+	}
+	s.edit(logits, p.Edits)
+	id := s.draw(logits, p)
+	for i, e := range p.Edits.List {
+		logits[e.ID] = s.kept[i]
+	}
+	return id
+}
+
+// edit is step 0 of the definition. It keeps what it replaces.
+func (s *Sampler) edit(logits []float32, edits *backend.Edits) {
+	s.kept = s.kept[:0]
+	for _, e := range edits.List {
+		l := logits[e.ID]
+		s.kept = append(s.kept, l)
+		switch {
+		case !e.Repeat:
+		case l > 0:
+			l /= edits.Repetition
+		default:
+			l = float32(l * edits.Repetition)
+		}
+		logits[e.ID] = l + e.Add
+	}
+}
+
+// draw is the definition from step 1 on.
+func (s *Sampler) draw(logits []float32, p backend.Sampling) int32 {
 	first := Argmax(logits)
 	if first < 0 || !(p.Temperature > 0) {
 		return first

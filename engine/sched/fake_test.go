@@ -25,6 +25,7 @@ func newFake(pages int) *fake {
 	return &fake{
 		info: backend.Info{
 			Name: "fake", MaxInFlight: 1, MaxRows: 8, MaxTokens: 64, MaxContext: pages * backend.PageTokens, VocabSize: fakeVocab,
+			MaxDraft: 8,
 		},
 		pages: make([][backend.PageTokens]int32, pages),
 	}
@@ -87,6 +88,14 @@ func (f *fake) Collect(b *backend.Batch) error {
 		logits := f.logits(r.Pages, end)
 		if r.Sample != nil {
 			out.Token = sample.Token(logits, *r.Sample)
+			if r.TopLogProbs > 0 {
+				out.Top, out.TokenLogProb = sample.Top(nil, logits, out.Token, r.TopLogProbs)
+			}
+		}
+		for i := 0; r.Draft > 0 && i <= r.Draft; i++ {
+			s := *r.Sample
+			s.Position += uint64(i)
+			out.Drawn = append(out.Drawn, sample.Token(f.logits(r.Pages, end-r.Draft+i), s))
 		}
 		if r.WantLogits {
 			out.Logits = logits

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/kv"
 )
+
+// ErrClosed is returned by Submit, and given to jobs that were under way, after Close.
+var ErrClosed = errors.New("the loop is closed")
 
 // Hooks let the facade plant faults. Nil ones do nothing.
 type Hooks struct {
@@ -22,62 +25,47 @@ type Hooks struct {
 	Token func(id int32, s backend.Sampling) int32
 }
 
-// Counters count since New. Prompt tokens are counted when computed, output
-// tokens when handed out.
-type Counters struct {
-	Steps, Jobs, PromptTokens, OutputTokens, Cancelled uint64
+// Options of a Loop. The zero value is valid.
+type Options struct {
+	Hooks Hooks
+	// MaxRows bounds the sequences that run at a time, so that 1 turns batching off; 0 or more
+	// than the backend's own limit: that limit.
+	MaxRows int
+	// MixedTokens is Limits.MixedTokens; 0: 128.
+	MixedTokens int
+	// CachedPages bounds the pages that only the prefix cache holds; 0: no bound, negative: the
+	// cache is off.
+	CachedPages int
+	// Speculate is how many tokens of a sequence are guessed at most in a step; more than the
+	// backend's MaxDraft: that.
+	Speculate int
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
 }
 
 // Loop runs jobs on a backend. It owns the backend between New and Close.
 type Loop struct {
-	back   backend.Backend
-	info   backend.Info
-	pool   *kv.Pool
-	limits Limits
-	hooks  Hooks
+	core *core // of the goroutine only, but for its meter and Pool.Usage
+	info backend.Info
 
 	wake chan struct{} // capacity 1: something changed
 	done chan struct{} // closed when the goroutine has ended
+	left atomic.Bool   // some job was cancelled since the last sweep
 
-	mu       sync.Mutex
-	inbox    []*seq   // guarded by mu
-	counters Counters // guarded by mu
-	closing  bool     // guarded by mu
-	fault    error    // guarded by mu: the backend can't be used any more
+	fresh []*seq // of the goroutine only: what it took from inbox
 
-	// Of the goroutine only:
-	waiting []*seq
-	running []*seq
-	state   State
-	batch   backend.Batch
-}
-
-// Options of a Loop. The zero value is valid.
-type Options struct {
-	Hooks Hooks
-	// MaxRows bounds the sequences that run at a time; 0 or more than the backend's own
-	// limit: that limit.
-	MaxRows int
-	// MixedTokens is Limits.MixedTokens; 0: 128.
-	MixedTokens int
+	mu      sync.Mutex
+	inbox   []*seq // guarded by mu
+	closing bool   // guarded by mu
+	fault   error  // guarded by mu: the backend can't be used any more
 }
 
 // New starts the loop. The caller must Close it, and then the backend.
 func New(b backend.Backend, o Options) *Loop {
-	info := b.Info()
 	l := &Loop{
-		back: b, info: info, pool: kv.NewPool(b.Pages().Count()), hooks: o.Hooks,
+		core: newCore(b, o), info: b.Info(),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	rows := min(info.MaxRows, info.MaxTokens)
-	if o.MaxRows > 0 {
-		rows = min(rows, o.MaxRows)
-	}
-	mixed := o.MixedTokens
-	if mixed <= 0 {
-		mixed = 128
-	}
-	l.limits = Limits{MaxRows: rows, MaxTokens: info.MaxTokens, MixedTokens: min(mixed, info.MaxTokens)}
 	go l.run()
 	return l
 }
@@ -86,18 +74,21 @@ func New(b backend.Backend, o Options) *Loop {
 // ReasonCancel. The error says what of the job can't be done, or wraps ErrClosed or
 // backend.ErrFault; then Done isn't called.
 func (l *Loop) Submit(ctx context.Context, j Job) error {
-	if err := l.check(j); err != nil {
+	if err := check(&j, l.info, l.Usage().Total); err != nil {
 		return err
 	}
-	s := newSeq(ctx, j, time.Now())
+	s := newSeq(ctx, j, l.core.now())
 	l.mu.Lock()
 	if err := l.usable(); err != nil {
 		l.mu.Unlock()
 		return err
 	}
-	s.unwatch = context.AfterFunc(ctx, l.poke)
+	s.unwatch = context.AfterFunc(ctx, func() {
+		l.left.Store(true)
+		l.poke()
+	})
 	l.inbox = append(l.inbox, s)
-	l.counters.Jobs++
+	l.core.meter.change(func(k *Counters) { k.Jobs++; k.Waiting++ })
 	l.mu.Unlock()
 	l.poke()
 	return nil
@@ -111,7 +102,8 @@ func (l *Loop) usable() error {
 	return l.fault
 }
 
-func (l *Loop) check(j Job) error {
+// check says what of a job can't be done on a backend with so many pages.
+func check(j *Job, info backend.Info, pages int) error {
 	switch total := len(j.Prompt) + j.MaxTokens; {
 	case len(j.Prompt) == 0:
 		return errors.New("the prompt has no tokens")
@@ -119,29 +111,25 @@ func (l *Loop) check(j Job) error {
 		return errors.New("only a scoring job gives logits")
 	case j.MaxTokens < 0:
 		return fmt.Errorf("%d tokens to generate", j.MaxTokens)
-	case total > l.info.MaxContext:
-		return fmt.Errorf("%d prompt tokens and %d to generate exceed the context of %d positions", len(j.Prompt), j.MaxTokens, l.info.MaxContext)
-	case kv.PagesFor(j.positions()) > l.pool.Usage().Total:
+	case total > info.MaxContext:
+		return fmt.Errorf("%d prompt tokens and %d to generate exceed the context of %d positions", len(j.Prompt), j.MaxTokens, info.MaxContext)
+	case kv.PagesFor(j.positions()) > pages:
 		return fmt.Errorf("%d prompt tokens and %d to generate need %d KV pages, the backend has %d: %w",
-			len(j.Prompt), j.MaxTokens, kv.PagesFor(j.positions()), l.pool.Usage().Total, kv.ErrNoPages)
+			len(j.Prompt), j.MaxTokens, kv.PagesFor(j.positions()), pages, kv.ErrNoPages)
 	}
 	for i, id := range j.Prompt {
-		if id < 0 || int(id) >= l.info.VocabSize {
-			return fmt.Errorf("prompt token %d is %d, not an id of the vocabulary of %d", i, id, l.info.VocabSize)
+		if id < 0 || int(id) >= info.VocabSize {
+			return fmt.Errorf("prompt token %d is %d, not an id of the vocabulary of %d", i, id, info.VocabSize)
 		}
 	}
 	return nil
 }
 
 // Counters is a snapshot. Any goroutine may call it.
-func (l *Loop) Counters() Counters {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.counters
-}
+func (l *Loop) Counters() Counters { return l.core.meter.read() }
 
 // Usage counts KV pages. Any goroutine may call it.
-func (l *Loop) Usage() kv.Usage { return l.pool.Usage() }
+func (l *Loop) Usage() kv.Usage { return l.core.pool.Usage() }
 
 // Close ends all jobs with ReasonCancel after the step under way, and waits for the goroutine.
 // It doesn't close the backend. Closing twice is allowed.
@@ -166,66 +154,50 @@ func (l *Loop) run() {
 	defer close(l.done)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	mark := time.Now()
-	for {
-		if !l.receive() {
-			l.abandon()
-			return
-		}
-		d := l.decide()
-		if len(d.Chunks) == 0 {
+	for l.receive() {
+		if !l.core.plan() {
+			l.core.lap(&l.core.phases.Plan)
 			<-l.wake
-			mark = time.Now()
+			l.core.rest()
 			continue
 		}
-		mark = l.step(d, mark)
+		if err := l.core.step(); err != nil {
+			l.broke(err)
+		}
 	}
+	l.core.abandon(Result{Reason: ReasonCancel, Err: ErrClosed})
 }
 
 // receive takes new jobs in and ends cancelled ones. It is false when the loop must close.
 func (l *Loop) receive() bool {
+	left := l.left.Swap(false) // before the inbox is read: who is in neither now sets it again
 	l.mu.Lock()
-	l.waiting = append(l.waiting, l.inbox...)
-	l.inbox = nil
 	closing := l.closing
+	l.empty()
 	l.mu.Unlock()
+	l.core.submit(l.fresh)
 	if closing {
 		return false
 	}
-	cancelled := func(s *seq) bool {
-		if s.ctx.Err() == nil {
-			return false
-		}
-		l.end(s, Result{Reason: ReasonCancel, Err: context.Cause(s.ctx), End: time.Now()})
-		return true
-	}
-	l.waiting = slices.DeleteFunc(l.waiting, cancelled)
-	l.running = slices.DeleteFunc(l.running, cancelled)
+	l.core.sweep(left)
 	return true
 }
 
-// abandon ends everything when the loop closes.
-func (l *Loop) abandon() {
-	for _, s := range slices.Concat(l.running, l.waiting) {
-		l.end(s, Result{Reason: ReasonCancel, Err: ErrClosed, End: time.Now()})
-	}
-	l.running, l.waiting = nil, nil
+// empty moves the inbox to fresh. It is called with mu held.
+func (l *Loop) empty() {
+	clear(l.fresh)
+	l.fresh, l.inbox = l.inbox, l.fresh[:0]
 }
 
-// end gives a job's pages back and tells its sink. r has the reason; the job's own
-// counts and instants are filled in.
-func (l *Loop) end(s *seq, r Result) {
-	s.unwatch()
-	if s.table != nil {
-		s.table.Free()
-	}
-	r.OutputTokens = len(s.tokens) - len(s.Prompt)
-	r.Queued, r.PrefillStart, r.PrefillEnd = s.result.Queued, s.result.PrefillStart, s.result.PrefillEnd
-	r.SumLogProb = s.result.SumLogProb
-	if r.Reason == ReasonCancel {
+// broke ends the jobs that an error of the backend hits. Later ones are refused if it is for
+// good.
+func (l *Loop) broke(err error) {
+	if errors.Is(err, backend.ErrFault) {
 		l.mu.Lock()
-		l.counters.Cancelled++
+		l.fault = err
+		l.empty()
 		l.mu.Unlock()
+		l.core.submit(l.fresh)
 	}
-	s.Sink.Done(r)
+	l.core.fail(err)
 }

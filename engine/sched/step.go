@@ -7,103 +7,95 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/engine/backend"
-	"github.com/paceline/paceline/engine/kv"
 	"github.com/paceline/paceline/engine/sample"
 )
 
-// decide asks Decide, and admits whom it says.
-func (l *Loop) decide() Decision {
-	s := State{
-		Running: l.state.Running[:0], Waiting: l.state.Waiting[:0],
-		Limits: l.limits, FreePages: l.pool.Available(),
-	}
-	for _, q := range l.running {
-		s.Running = append(s.Running, Running{Pending: q.next(), Decode: q.decodes()})
-	}
-	for _, q := range l.waiting {
-		s.Waiting = append(s.Waiting, Waiting{Pages: kv.PagesFor(q.positions), Tokens: q.next()})
-	}
-	l.state = s // keeps the memory
-	d := Decide(s)
-	for _, q := range l.waiting[:d.Admit] {
-		table, err := l.pool.NewTable(q.positions)
-		if err != nil { // Decide counted the same pages
-			panic(fmt.Sprintf("sched: %v", err))
-		}
-		q.table = table
-		l.running = append(l.running, q)
-	}
-	l.waiting = slices.Delete(l.waiting, 0, d.Admit)
-	return d
-}
-
-// step computes one decision and hands its tokens out. mark is when the step before was handed
-// out; the answer is when this one was.
-func (l *Loop) step(d Decision, mark time.Time) time.Time {
-	launched := time.Now()
-	l.batch.Rows = l.batch.Rows[:0]
-	for _, c := range d.Chunks {
-		q := l.running[c.Seq]
-		if err := q.table.Grow(q.computed + c.Tokens); err != nil { // was promised
-			panic(fmt.Sprintf("sched: %v", err))
-		}
+// step computes what plan decided and hands its tokens out. After an error nothing was handed out;
+// the caller must call fail with it.
+func (c *core) step() error {
+	launched := c.lap(&c.phases.Plan)
+	c.batch.Rows = c.batch.Rows[:0]
+	for i, q := range c.rows {
 		if q.result.PrefillStart.IsZero() {
 			q.result.PrefillStart = launched
 		}
-		l.batch.Rows = append(l.batch.Rows, q.row(c.Tokens))
+		c.batch.Rows = append(c.batch.Rows, q.row(c.chunks[i].Tokens))
 	}
-	l.batch.Out = nil
-	err := l.back.Launch(&l.batch)
+	c.batch.Out = c.batch.Out[:0]
+	err := c.back.Launch(&c.batch)
+	c.lap(&c.phases.Launch)
 	if err == nil {
-		err = l.back.Collect(&l.batch)
+		err = c.back.Collect(&c.batch)
 	}
-	if err == nil && len(l.batch.Out) != len(l.batch.Rows) {
-		err = fmt.Errorf("%d outputs for %d rows", len(l.batch.Out), len(l.batch.Rows))
+	if err == nil && len(c.batch.Out) != len(c.batch.Rows) {
+		err = fmt.Errorf("%d outputs for %d rows", len(c.batch.Out), len(c.batch.Rows))
+	}
+	for i := range c.batch.Rows {
+		if n := c.batch.Rows[i].Draft; err == nil && n > 0 && len(c.batch.Out[i].Drawn) != n+1 {
+			err = fmt.Errorf("%d tokens drawn in a row with %d drafts", len(c.batch.Out[i].Drawn), n)
+		}
 	}
 	if err != nil {
-		l.fail(d, err)
-		return time.Now()
+		return fmt.Errorf("step of %d rows: %w", len(c.rows), err)
 	}
-	if l.hooks.Stepped != nil {
-		l.hooks.Stepped(time.Since(mark))
+	if c.hooks.Stepped != nil {
+		c.hooks.Stepped(c.now().Sub(c.handed))
 	}
-	mark = time.Now()
-	l.deliver(d, mark)
-	return mark
+	c.handed = c.lap(&c.phases.Collect)
+	c.deliver(c.handed)
+	c.lap(&c.phases.Deliver)
+	return nil
+}
+
+// lap adds the time since the last lap to a phase, and says what time it is.
+func (c *core) lap(phase *time.Duration) time.Time {
+	now := c.now()
+	*phase += now.Sub(c.mark)
+	c.mark = now
+	return now
+}
+
+// rest tells the meter of time in which there was nothing to do.
+func (c *core) rest() {
+	c.handed = c.lap(&c.phases.Idle)
+	c.meter.change(func(k *Counters) { k.Phases = c.phases })
 }
 
 // deliver hands the step's outputs to their jobs, in the order of its rows.
-func (l *Loop) deliver(d Decision, at time.Time) {
-	var prompt, output uint64
-	for i, c := range d.Chunks {
-		q := l.running[c.Seq]
+func (c *core) deliver(at time.Time) {
+	var prompt, again, output, drafted uint64
+	for i, q := range c.rows {
+		n := min(c.chunks[i].Tokens, q.pending())
 		q.cancelled = q.ctx.Err() != nil // asked once, so that counts and sinks agree
-		if !q.decodes() {
-			prompt += uint64(c.Tokens)
-		}
-		if l.batch.Rows[i].Sample != nil && !q.cancelled {
-			output++
+		end, fresh := q.computed+n, max(q.computed, q.reached)
+		prompt += uint64(max(min(end, len(q.Prompt))-fresh, 0))
+		again += uint64(min(fresh, end) - q.computed)
+		drafted += uint64(c.batch.Rows[i].Draft)
+		if c.batch.Rows[i].Sample != nil && !q.cancelled {
+			output++ // the others that a row with drafts may have are counted one by one
 		}
 	}
 	// Counted before anybody is told, so that who has seen a job's end finds it in the counts.
-	l.mu.Lock()
-	l.counters.Steps++
-	l.counters.PromptTokens += prompt
-	l.counters.OutputTokens += output
-	l.mu.Unlock()
-	for i, c := range d.Chunks {
-		q := l.running[c.Seq]
-		q.ended = l.take(q, &l.batch.Rows[i], &l.batch.Out[i], at)
+	c.meter.change(func(k *Counters) {
+		k.Steps++
+		k.PromptTokens += prompt
+		k.RecomputedTokens += again
+		k.OutputTokens += output
+		k.DraftedTokens += drafted
+		k.Phases = c.phases
+	})
+	for i, q := range c.rows {
+		q.ended = c.take(q, &c.batch.Rows[i], &c.batch.Out[i], at)
 	}
-	l.running = slices.DeleteFunc(l.running, func(q *seq) bool { return q.ended })
+	c.running = slices.DeleteFunc(c.running, func(q *seq) bool { return q.ended })
 }
 
 // take gives one row's output to its job, and says whether the job ended. A job cancelled during
-// the step gets no token any more; receive ends it.
-func (l *Loop) take(q *seq, row *backend.Row, out *backend.RowOut, at time.Time) bool {
-	q.computed += len(row.Tokens)
+// the step gets no token any more; sweep ends it.
+func (c *core) take(q *seq, row *backend.Row, out *backend.RowOut, at time.Time) bool {
+	q.advance(len(row.Tokens) - row.Draft)
 	if q.scores() {
-		return l.score(q, row, out, at)
+		return c.score(q, row, out, at)
 	}
 	if row.Sample == nil {
 		return false
@@ -114,17 +106,56 @@ func (l *Loop) take(q *seq, row *backend.Row, out *backend.RowOut, at time.Time)
 	if q.cancelled {
 		return false
 	}
-	id := out.Token
-	if l.hooks.Token != nil {
-		id = l.hooks.Token(id, *row.Sample)
+	if row.TopLogProbs > 0 {
+		q.LogProbs(out.TokenLogProb, out.Top)
+	}
+	if row.Draft == 0 {
+		return c.hand(q, out.Token, *row.Sample, at)
+	}
+	return c.check(q, row, out, at)
+}
+
+// check hands out the tokens drawn in a row with guesses, up to the first wrong one.
+func (c *core) check(q *seq, row *backend.Row, out *backend.RowOut, at time.Time) bool {
+	guesses := row.Tokens[len(row.Tokens)-row.Draft:]
+	q.result.Drafted += row.Draft
+	draw := *row.Sample
+	for i, id := range out.Drawn {
+		guess := int32(-1)
+		if i < row.Draft {
+			guess = guesses[i] // the token handed out takes its place
+		}
+		if c.hand(q, id, draw, at) {
+			return true
+		}
+		if q.tokens[len(q.tokens)-1] != guess || q.ctx.Err() != nil {
+			q.learn(row.Draft, i, c.mostDrafts)
+			break
+		}
+		draw.Position++
+		q.advance(1)
+		q.result.Accepted++
+		c.meter.change(func(k *Counters) { k.OutputTokens++; k.AcceptedTokens++ })
+	}
+	return false
+}
+
+// hand gives a drawn token to its job, and says whether the job ended with it.
+func (c *core) hand(q *seq, id int32, s backend.Sampling, at time.Time) bool {
+	if c.hooks.Token != nil {
+		id = c.hooks.Token(id, s)
 	}
 	q.tokens = append(q.tokens, id)
+	q.Editor.Drew(id)
+	if q.NoKV {
+		q.computed = 0
+	}
 	last := len(q.tokens)-len(q.Prompt) == q.MaxTokens
 	switch {
 	case q.Sink.Token(id, at, last):
-		l.end(q, Result{Reason: ReasonStop, End: at})
+		c.end(q, Result{Reason: ReasonStop, End: at})
 	case last:
-		l.end(q, Result{Reason: ReasonLength, End: at})
+		c.end(q, Result{Reason: ReasonLength, End: at})
 	default:
 		return false
 	}
@@ -132,46 +163,38 @@ func (l *Loop) take(q *seq, row *backend.Row, out *backend.RowOut, at time.Time)
 }
 
 // score adds a chunk's log-probabilities up; the last chunk ends the job.
-func (l *Loop) score(q *seq, row *backend.Row, out *backend.RowOut, at time.Time) bool {
-	if q.Logits != nil && !q.cancelled {
+func (c *core) score(q *seq, row *backend.Row, out *backend.RowOut, at time.Time) bool {
+	if q.Logits != nil && !q.cancelled && q.computed > q.told { // not again after a preemption
+		q.told = q.computed
 		q.Logits(q.computed-1, out.Logits)
 	}
 	for _, p := range out.LogProbs {
 		q.result.SumLogProb += float64(p)
+	}
+	if q.cancelled {
+		return false
 	}
 	if q.computed < len(q.tokens) {
 		q.result.SumLogProb += sample.LogProb(out.Logits, q.tokens[q.computed])
 		return false
 	}
 	q.result.PrefillEnd = at
-	l.end(q, Result{Reason: ReasonScored, Logits: slices.Clone(out.Logits), End: at})
+	c.end(q, Result{Reason: ReasonScored, Logits: slices.Clone(out.Logits), End: at})
 	return true
 }
 
-// fail ends the jobs of a step that the backend refused or broke in. Others go on, unless the
-// backend can't be used any more.
-func (l *Loop) fail(d Decision, err error) {
-	err = fmt.Errorf("step of %d rows: %w", len(d.Chunks), err)
-	broken := errors.Is(err, backend.ErrFault)
-	hit := map[*seq]bool{}
-	for _, c := range d.Chunks {
-		hit[l.running[c.Seq]] = true
+// fail ends the jobs of a step that the backend refused or broke in; all jobs, if the backend
+// can't be used any more. Nothing of the step gets into the prefix cache.
+func (c *core) fail(err error) {
+	c.meter.change(func(k *Counters) { k.Steps++; k.Phases = c.phases })
+	r := Result{Reason: ReasonError, Err: err, End: c.now()}
+	if errors.Is(err, backend.ErrFault) {
+		c.abandon(r)
+		return
 	}
-	l.mu.Lock()
-	l.counters.Steps++
-	if broken {
-		l.fault = err
-		l.waiting = append(l.waiting, l.inbox...)
-		l.inbox = nil
+	for _, q := range c.rows {
+		c.end(q, r)
+		q.ended = true
 	}
-	l.mu.Unlock()
-	drop := func(q *seq) bool {
-		if !broken && !hit[q] {
-			return false
-		}
-		l.end(q, Result{Reason: ReasonError, Err: err, End: time.Now()})
-		return true
-	}
-	l.running = slices.DeleteFunc(l.running, drop)
-	l.waiting = slices.DeleteFunc(l.waiting, drop)
+	c.running = slices.DeleteFunc(c.running, func(q *seq) bool { return q.ended })
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/paceline/paceline/engine"
@@ -23,13 +22,13 @@ type answer struct {
 	Timings *timings `json:"timings,omitempty"`
 }
 
-// choice is the only one of an answer.
+// choice is one of an answer's.
 type choice struct {
 	Index    int     `json:"index"`
 	Message  *turn   `json:"message,omitempty"` // chat, whole
 	Delta    *turn   `json:"delta,omitempty"`   // chat, streamed
 	Text     *string `json:"text,omitempty"`    // completion
-	LogProbs *string `json:"logprobs"`          // always null
+	LogProbs any     `json:"logprobs"`          // chatProbs or completionProbs; null unless asked for
 	Finish   *string `json:"finish_reason"`     // null until the end
 }
 
@@ -40,7 +39,7 @@ type turn struct {
 
 type usage struct {
 	Prompt     int           `json:"prompt_tokens"`
-	Completion int           `json:"completion_tokens"` // an end token included
+	Completion int           `json:"completion_tokens"` // of all choices, end tokens included
 	Total      int           `json:"total_tokens"`
 	Details    promptDetails `json:"prompt_tokens_details"`
 }
@@ -76,9 +75,14 @@ type exchange struct {
 	q       asked
 	w       http.ResponseWriter
 	control *http.ResponseController
-	cancel  context.CancelFunc // ends the engine's request
+	cancel  context.CancelFunc // ends the engine's requests
 	head    answer             // what all chunks have in common
 	began   time.Time
+	prompt  string  // its text, for an echo
+	choices []*told // by their index
+	final   int     // the choice that ended last
+
+	promptTokens int
 }
 
 // complete answers one of the two APIs.
@@ -93,26 +97,45 @@ func (s *Server) complete(a api) handle {
 		if f != nil {
 			return f
 		}
-		if f := s.enter(); f != nil {
+		if f := s.enter(q.n); f != nil {
 			return f
 		}
-		defer s.leave()
+		defer s.leave(q.n)
 		request, f := s.prepare(q)
 		if f != nil {
 			return f
 		}
-		ctx, cancel := context.WithCancel(r.Context()) // which ends when the client hangs up
-		defer cancel()
-		stream, err := s.engine.Submit(ctx, request)
-		if err != nil {
-			return s.submitted(err)
+		x := &exchange{s: s, q: q, w: w, control: http.NewResponseController(w), head: s.head(q), began: began, promptTokens: len(request.Prompt)}
+		if f := x.readEcho(request.Prompt); f != nil {
+			return f
 		}
-		x := &exchange{s: s, q: q, w: w, control: http.NewResponseController(w), cancel: cancel, head: s.head(q), began: began}
+		var ctx context.Context
+		ctx, x.cancel = context.WithCancel(r.Context()) // which ends when the client hangs up
+		defer x.cancel()
+		events, f := x.submit(ctx, request)
+		if f != nil {
+			return f
+		}
 		if q.stream {
-			return x.stream(stream.Events())
+			return x.stream(events)
 		}
-		return x.whole(stream.Events())
+		return x.whole(events)
 	}
+}
+
+// readEcho finds the text that an echo begins with.
+func (x *exchange) readEcho(ids []int32) *failure {
+	if !x.q.echo {
+		return nil
+	}
+	x.prompt = x.q.prompt
+	if len(x.q.ids) > 0 {
+		var err error
+		if x.prompt, err = x.s.tok.Decode(ids, false); err != nil {
+			return x.s.submitted(err)
+		}
+	}
+	return nil
 }
 
 // head names an answer.
@@ -152,133 +175,33 @@ func (x *exchange) ended(f *engine.Finish) *failure {
 }
 
 // whole gathers the answer and sends it at once.
-func (x *exchange) whole(events <-chan engine.Event) *failure {
-	var text strings.Builder
-	var end *engine.Finish
-	for ev := range events {
-		text.WriteString(ev.Text)
-		end = ev.Finish
+func (x *exchange) whole(all pieces) *failure {
+	for p := range all.all() {
+		t := x.choices[p.choice]
+		t.text.WriteString(p.Text)
+		if d, ok := x.drawn(p.Event); ok {
+			t.drawn = append(t.drawn, d)
+		}
+		x.note(p)
 	}
+	end := x.sum()
 	if f := x.ended(end); f != nil {
 		return f
 	}
-	content := text.String()
 	out := x.head
-	c := choice{Text: &content, Finish: &end.Reason}
-	if x.q.api == chatAPI {
-		c.Text, c.Message = nil, &turn{Role: "assistant", Content: &content}
+	for i, t := range x.choices {
+		content := x.prompt + t.text.String()
+		c := choice{Index: i, Text: &content, Finish: &t.end.Reason}
+		if x.q.api == chatAPI {
+			c.Text, c.Message = nil, &turn{Role: "assistant", Content: &content}
+		}
+		if x.q.logProbs {
+			c.LogProbs = t.speller.write(t.drawn)
+		}
+		out.Choices = append(out.Choices, c)
 	}
-	out.Choices, out.Usage, out.Timings = []choice{c}, usageOf(end), timingsOf(end)
+	out.Usage, out.Timings = usageOf(end), timingsOf(end)
 	_ = x.control.SetWriteDeadline(time.Now().Add(x.s.o.Patience))
 	writeJSON(x.w, http.StatusOK, out)
 	return nil
-}
-
-// stream sends the answer as it comes. Its status is sent with the first token, so that what
-// goes wrong before has a status of its own. When the client is gone, or doesn't read, the
-// request ends; its remaining events are thrown away.
-func (x *exchange) stream(events <-chan engine.Event) *failure {
-	begun, gone := false, false
-	var end *engine.Finish
-	for ev := range events {
-		end = ev.Finish
-		if gone || ev.Token < 0 && ev.Finish.Reason != engine.FinishStop && ev.Finish.Reason != engine.FinishLength {
-			continue
-		}
-		var err error
-		if !begun {
-			begun, err = true, x.begin()
-		}
-		if err == nil && ev.Text != "" {
-			err = x.piece(ev.Text)
-		}
-		if err == nil && len(events) == 0 {
-			err = x.flush()
-		}
-		if err != nil {
-			gone = true
-			x.cancel()
-		}
-	}
-	f := x.ended(end)
-	switch {
-	case f != nil && begun && !gone && f.status != statusGone:
-		_ = x.send(f) // the status is gone; the client's library raises this
-		_ = x.flush()
-	case f == nil && !gone:
-		_ = x.finish(end)
-	}
-	return f
-}
-
-// begin sends the status and, of a chat, who speaks.
-func (x *exchange) begin() error {
-	h := x.w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-cache")
-	h.Set("X-Accel-Buffering", "no") // a proxy that gathered chunks would hide when they came
-	_ = x.control.SetWriteDeadline(time.Now().Add(x.s.o.Patience))
-	x.w.WriteHeader(http.StatusOK)
-	if x.q.api != chatAPI {
-		return nil
-	}
-	return x.choice(choice{Delta: &turn{Role: "assistant", Content: new("")}})
-}
-
-func (x *exchange) piece(text string) error {
-	if x.q.api == chatAPI {
-		return x.choice(choice{Delta: &turn{Content: &text}})
-	}
-	return x.choice(choice{Text: &text})
-}
-
-func (x *exchange) choice(c choice) error {
-	out := x.head
-	out.Choices = []choice{c}
-	return x.send(out)
-}
-
-// finish sends why the answer ended, its usage if that was asked for, and the end marker. The
-// last chunk has the timings.
-func (x *exchange) finish(end *engine.Finish) error {
-	c := choice{Finish: &end.Reason}
-	if x.q.api == chatAPI {
-		c.Delta = &turn{}
-	} else {
-		c.Text = new("")
-	}
-	out := x.head
-	out.Choices = []choice{c}
-	if x.q.usage {
-		if err := x.send(out); err != nil {
-			return err
-		}
-		out.Choices, out.Usage = []choice{}, usageOf(end)
-	}
-	out.Timings = timingsOf(end)
-	if err := x.send(out); err != nil {
-		return err
-	}
-	if _, err := x.w.Write([]byte("data: [DONE]\n\n")); err != nil {
-		return err
-	}
-	return x.flush()
-}
-
-// send writes one event.
-func (x *exchange) send(v any) error {
-	b, err := encode(v)
-	if err != nil {
-		return err
-	}
-	event := make([]byte, 0, len(b)+8)
-	event = append(append(append(event, "data: "...), b...), '\n') // b ends with a line's end
-	_, err = x.w.Write(event)
-	return err
-}
-
-// flush brings what was written to the client, who has so long to take it.
-func (x *exchange) flush() error {
-	_ = x.control.SetWriteDeadline(time.Now().Add(x.s.o.Patience))
-	return x.control.Flush()
 }

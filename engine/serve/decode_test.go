@@ -2,10 +2,12 @@ package serve
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/sample"
 )
 
 const hello = `"messages":[{"role":"user","content":"hi"}]`
@@ -29,12 +31,25 @@ func TestRefusals(t *testing.T) {
 		"case matters":             {completionAPI, `{"prompt":"x","Top_p":1}`, "Top_p", "did you mean top_p?"},
 		"the other API's":          {completionAPI, `{` + hello + `}`, "messages", "unknown parameter"},
 		"prompt in chat":           {chatAPI, `{"prompt":"x",` + hello + `}`, "prompt", "unknown parameter"},
-		"n":                        {completionAPI, `{"prompt":"x","n":2}`, "n", "give 1"},
-		"logprobs":                 {chatAPI, `{"logprobs":true,` + hello + `}`, "logprobs", "give false"},
-		"logprobs 0":               {completionAPI, `{"prompt":"x","logprobs":0}`, "logprobs", "give false"},
+		"no choice":                {completionAPI, `{"prompt":"x","n":0}`, "n", "at least 1"},
+		"too many choices":         {completionAPI, `{"prompt":"x","n":129}`, "n", "at most 128"},
+		"logprobs is a count":      {chatAPI, `{"logprobs":2,` + hello + `}`, "logprobs", "true or false"},
+		"top without logprobs":     {chatAPI, `{"top_logprobs":2,` + hello + `}`, "top_logprobs", "only with"},
+		"21 of them":               {chatAPI, `{"logprobs":true,"top_logprobs":21,` + hello + `}`, "top_logprobs", "at most 20"},
+		"logprobs is a flag":       {completionAPI, `{"prompt":"x","logprobs":true}`, "logprobs", "whole number"},
+		"21 in a completion":       {completionAPI, `{"prompt":"x","logprobs":21}`, "logprobs", "at most 20"},
+		"echo with logprobs":       {completionAPI, `{"prompt":"x","logprobs":1,"echo":true}`, "echo", "not with logprobs"},
+		"echo in a chat":           {chatAPI, `{"echo":true,` + hello + `}`, "echo", "give false"},
+		"best_of":                  {completionAPI, `{"prompt":"x","best_of":2}`, "best_of", "give 1"},
 		"tools":                    {chatAPI, `{"tools":[{"type":"function"}],` + hello + `}`, "tools", "not supported"},
 		"JSON mode":                {chatAPI, `{"response_format":{"type":"json_object"},` + hello + `}`, "response_format", "not supported"},
-		"penalty":                  {chatAPI, `{"frequency_penalty":0.5,` + hello + `}`, "frequency_penalty", "give 0"},
+		"frequency":                {chatAPI, `{"frequency_penalty":2.5,` + hello + `}`, "frequency_penalty", "-2 to 2"},
+		"presence":                 {chatAPI, `{"presence_penalty":-3,` + hello + `}`, "presence_penalty", "-2 to 2"},
+		"repetition":               {chatAPI, `{"repetition_penalty":0,` + hello + `}`, "repetition_penalty", "0.01 to 100"},
+		"bias of a word":           {chatAPI, `{"logit_bias":{"robot":1},` + hello + `}`, "logit_bias", "token id"},
+		"bias beyond":              {chatAPI, `{"logit_bias":{"5":101},` + hello + `}`, "logit_bias", "-100 to 100"},
+		"bias is a list":           {chatAPI, `{"logit_bias":[1],` + hello + `}`, "logit_bias", "an object"},
+		"bias is a text":           {chatAPI, `{"logit_bias":{"5":"1"},` + hello + `}`, "logit_bias", "a number"},
 		"effort":                   {chatAPI, `{"reasoning_effort":"low",` + hello + `}`, "reasoning_effort", "leave it out"},
 		"temperature is text":      {completionAPI, `{"prompt":"x","temperature":"1"}`, "temperature", "want a number"},
 		"temperature below 0":      {completionAPI, `{"prompt":"x","temperature":-0.1}`, "temperature", "0 to 100"},
@@ -45,12 +60,11 @@ func TestRefusals(t *testing.T) {
 		"max_tokens 0":             {completionAPI, `{"prompt":"x","max_tokens":0}`, "max_tokens", "at least 1"},
 		"max_tokens is huge":       {completionAPI, `{"prompt":"x","max_tokens":99999999999999999999}`, "max_tokens", "whole number"},
 		"max_tokens twice":         {chatAPI, `{"max_tokens":1,"max_completion_tokens":2,` + hello + `}`, "max_tokens", "differ"},
-		"min above max":            {completionAPI, `{"prompt":"x","min_tokens":3,"max_tokens":2,"ignore_eos":true}`, "min_tokens", "more than"},
-		"min without ignore_eos":   {completionAPI, `{"prompt":"x","min_tokens":3}`, "min_tokens", "ignore_eos"},
-		"min with a stop":          {completionAPI, `{"prompt":"x","min_tokens":3,"ignore_eos":true,"stop":"a"}`, "min_tokens", "stop"},
+		"min above max":            {completionAPI, `{"prompt":"x","min_tokens":3,"max_tokens":2}`, "min_tokens", "more than"},
 		"stream is a number":       {completionAPI, `{"prompt":"x","stream":1}`, "stream", "true or false"},
 		"options without stream":   {completionAPI, `{"prompt":"x","stream_options":{"include_usage":true}}`, "stream_options", "only with"},
 		"an option's near miss":    {completionAPI, `{"prompt":"x","stream":true,"stream_options":{"include_usge":true}}`, "stream_options.include_usge", "include_usage?"},
+		"the other is none":        {completionAPI, `{"prompt":"x","stream":true,"stream_options":{"continuous_usage_stats":2}}`, "stream_options.continuous_usage_stats", "true or false"},
 		"option is no flag":        {completionAPI, `{"prompt":"x","stream":true,"stream_options":{"include_usage":1}}`, "stream_options.include_usage", "true or false"},
 		"options are text":         {completionAPI, `{"prompt":"x","stream":true,"stream_options":"a"}`, "stream_options", "want an object"},
 		"stop is empty":            {completionAPI, `{"prompt":"x","stop":""}`, "stop", "1 to 256"},
@@ -78,7 +92,7 @@ func TestRefusals(t *testing.T) {
 		"ignore_eos is a text":     {chatAPI, `{"ignore_eos":"true",` + hello + `}`, "ignore_eos", "true or false"},
 		"a name of a thousand":     {chatAPI, `{"` + strings.Repeat("x", 1000) + `":1,` + hello + `}`, strings.Repeat("x", 1000), "…"},
 		"model is a number":        {chatAPI, `{"model":1,` + hello + `}`, "model", "a text"},
-		"the first is what counts": {chatAPI, `{"n":2,"temperature":-1}`, "n", "give 1"},
+		"the first is what counts": {chatAPI, `{"store":true,"temperature":-1}`, "store", "give false"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, f := decode(c.api, []byte(c.body))
@@ -120,7 +134,8 @@ func TestDecode(t *testing.T) {
 		{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}],"name":"me"},
 		{"role":"assistant","content":null,"tool_calls":[]}],
 		"temperature":0.5,"top_p":0.25,"top_k":7,"seed":-1,"max_completion_tokens":9.0,"stop":["x","y"],
-		"stop_token_ids":[3],"ignore_eos":true,"cache_prompt":false,"stream":true,"stream_options":{"include_usage":true},
+		"n":3,"logprobs":true,"top_logprobs":4,"logit_bias":{"9":-1.5,"2":100},"presence_penalty":-1,"frequency_penalty":0.5,"repetition_penalty":1.25,
+		"stop_token_ids":[3],"min_tokens":2,"ignore_eos":true,"cache_prompt":false,"stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true},
 		"chat_template_kwargs":{"enable_thinking":false},"user":"me"}`))
 	if f != nil {
 		t.Fatal(f)
@@ -128,8 +143,14 @@ func TestDecode(t *testing.T) {
 	if want := (backend.Sampling{Temperature: 0.5, TopP: 0.25, TopK: 7, Seed: 1<<64 - 1}); q.sampling != want || !q.seeded {
 		t.Errorf("sampling %+v, want %+v", q.sampling, want)
 	}
-	if q.model != "m" || q.maxTokens != 9 || !q.ignoreEOS || !q.noCache || !q.stream || !q.usage {
+	if q.model != "m" || q.maxTokens != 9 || !q.ignoreEOS || !q.noCache || !q.stream || !q.usage || !q.usageAlways || q.minTokens != 2 {
 		t.Errorf("%+v", q)
+	}
+	if q.n != 3 || !q.logProbs || q.top != 4 {
+		t.Errorf("%d choices, log-probabilities %v of %d", q.n, q.logProbs, q.top)
+	}
+	if want := (sample.Penalties{Repetition: 1.25, Presence: -1, Frequency: 0.5, Bias: []sample.Bias{{ID: 2, Add: 100}, {ID: 9, Add: -1.5}}}); !reflect.DeepEqual(q.penalties, want) {
+		t.Errorf("penalties %+v, want %+v", q.penalties, want)
 	}
 	if fmt.Sprint(q.stop, q.stopTokens) != "[x y] [3]" {
 		t.Errorf("stops %v %v", q.stop, q.stopTokens)
@@ -158,6 +179,14 @@ func TestDecode(t *testing.T) {
 	if q, f := decode(completionAPI, []byte(`{"prompt":"a","top_p":0,"seed":4}`)); f != nil || q.sampling != (backend.Sampling{Seed: 4}) {
 		t.Errorf("top_p 0: %+v, %v; want the likeliest token", q.sampling, f)
 	}
+	if q, f := decode(completionAPI, []byte(`{"prompt":"a","logprobs":0,"n":null}`)); f != nil || !q.logProbs || q.top != 0 || q.n != 1 {
+		t.Errorf("logprobs 0: %+v, %v; want the tokens' own", q, f)
+	}
+	for _, body := range []string{`{"prompt":"a"}`, `{"prompt":"a","logprobs":false,"echo":false,"top_logprobs":0}`} {
+		if q, f := decode(completionAPI, []byte(body)); f != nil || q.logProbs || q.echo || len(q.penalties.Bias) != 0 {
+			t.Errorf("%s: %+v, %v; want no log-probabilities", body, q, f)
+		}
+	}
 	if q, f := decode(completionAPI, []byte(`{"prompt":"a"}`)); f != nil || q.sampling.Temperature != 1 || q.seeded {
 		t.Errorf("defaults: %+v, %v; want OpenAI's temperature of 1 and no seed", q, f)
 	}
@@ -168,7 +197,8 @@ func FuzzDecode(f *testing.F) {
 		`{` + hello + `,"stream":true,"stream_options":{"include_usage":true},"stop":["a"],"seed":1}`,
 		`{"prompt":[[1,2]],"min_tokens":1,"ignore_eos":true,"max_tokens":4,"temperature":0.5}`,
 		`{"messages":[{"role":"user","content":[{"type":"text","text":"é"}]}],"chat_template_kwargs":{"a":[{}]}}`,
-		`{"prompt":"x","top_k":1e3,"logit_bias":{},"n":1}`, `[`, `{"a":NaN}`, "\xff", `{"stop":`,
+		`{"prompt":"x","logprobs":5,"echo":true,"n":4,"stream":true,"stream_options":{"continuous_usage_stats":true}}`,
+		`{"prompt":"x","top_k":1e3,"logit_bias":{"1":1},"n":1,"repetition_penalty":2}`, `[`, `{"a":NaN}`, "\xff", `{"stop":`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -182,7 +212,7 @@ func FuzzDecode(f *testing.F) {
 				continue
 			}
 			s := q.sampling
-			if !(s.Temperature >= 0 && s.Temperature <= 100 && s.TopP >= 0 && s.TopP <= 1 && s.TopK >= 0) || q.maxTokens < 0 || q.minTokens < 0 {
+			if !(s.Temperature >= 0 && s.Temperature <= 100 && s.TopP >= 0 && s.TopP <= 1 && s.TopK >= 0) || q.maxTokens < 0 || q.minTokens < 0 || q.n < 1 || q.n > maxChoices || q.top < 0 || q.top > 20 || len(q.penalties.Bias) > maxBiases {
 				t.Errorf("taken: %+v", q)
 			}
 			if (a == chatAPI) != (len(q.chat.Messages) > 0) || a == completionAPI && q.prompt == "" && len(q.ids) == 0 {

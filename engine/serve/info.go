@@ -98,10 +98,10 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) *failure {
 	if f != nil {
 		return f
 	}
-	if f := s.enter(); f != nil {
+	if f := s.enter(1); f != nil {
 		return f
 	}
-	defer s.leave()
+	defer s.leave(1)
 	ids, f := s.promptIDs(q)
 	if f != nil {
 		return f

@@ -127,8 +127,8 @@ func TestTogether(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if st := s.engine.Stats(); st.PagesUsed != 0 || st.Requests != 40 || len(s.slots) != 0 {
-		t.Errorf("%+v, %d places taken", st, len(s.slots))
+	if st := s.engine.Stats(); st.PagesUsed != 0 || st.Requests != 40 || s.places.used.Load() != 0 {
+		t.Errorf("%+v, %d places taken", st, s.places.used.Load())
 	}
 }
 
@@ -229,8 +229,8 @@ func TestClientThatNeverReads(t *testing.T) {
 	case <-time.After(60 * time.Second):
 		t.Fatal("the request of a client that never reads goes on for ever")
 	}
-	if st := e.Stats(); st.PagesUsed != 0 || len(s.slots) != 0 {
-		t.Errorf("%d pages in use, %d places taken", st.PagesUsed, len(s.slots))
+	if st := e.Stats(); st.PagesUsed != 0 || s.places.used.Load() != 0 {
+		t.Errorf("%d pages in use, %d places taken", st.PagesUsed, s.places.used.Load())
 	}
 }
 
@@ -262,7 +262,7 @@ func TestSlowBody(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	s := newServer(t, robots(t, engine.Options{MaxContext: 128}), Options{})
 	s.whole("/v1/completions", `{"prompt":"Once","max_tokens":5,"ignore_eos":true}`)
-	s.post("/v1/completions", `{"prompt":"Once","n":2}`)
+	s.post("/v1/completions", `{"prompt":"Once","n":0}`)
 	_, body := s.get("/metrics")
 	line := regexp.MustCompile(`^(# (TYPE|HELP|UNIT) [a-z_]+ .+|[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9.e+-]+|# EOF)$`)
 	for _, l := range strings.Split(strings.TrimSuffix(body, "\n"), "\n") {

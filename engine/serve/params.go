@@ -16,13 +16,14 @@ const (
 // understood are the parameters that do something.
 func (a api) understood() []string {
 	both := []string{
-		"cache_prompt", "ignore_eos", "max_tokens", "min_tokens", "model", "seed", "stop", "stop_token_ids",
-		"stream", "stream_options", "temperature", "top_k", "top_p",
+		"cache_prompt", "frequency_penalty", "ignore_eos", "logit_bias", "logprobs", "max_tokens", "min_tokens", "model", "n",
+		"presence_penalty", "repetition_penalty", "seed", "stop", "stop_token_ids", "stream", "stream_options",
+		"temperature", "top_k", "top_p",
 	}
 	if a == chatAPI {
-		return append(both, "chat_template_kwargs", "max_completion_tokens", "messages")
+		return append(both, "chat_template_kwargs", "max_completion_tokens", "messages", "top_logprobs")
 	}
-	return append(both, "prompt")
+	return append(both, "echo", "prompt")
 }
 
 // harmless are parameters that clients send and that change nothing of an answer.
@@ -37,19 +38,13 @@ func off() map[string][]string {
 		"audio":              nil,
 		"best_of":            {"1"},
 		"echo":               {"false"},
-		"frequency_penalty":  {"0"},
 		"function_call":      {`"none"`, `"auto"`},
 		"functions":          {"[]"},
 		"guided_json":        nil,
-		"logit_bias":         {"{}"},
-		"logprobs":           {"false"},
 		"min_p":              {"0"},
 		"modalities":         {`["text"]`},
-		"n":                  {"1"},
 		"prediction":         nil,
-		"presence_penalty":   {"0"},
 		"reasoning_effort":   nil,
-		"repetition_penalty": {"1"},
 		"response_format":    {`{"type":"text"}`},
 		"service_tier":       {`"auto"`, `"default"`},
 		"store":              {"false"},

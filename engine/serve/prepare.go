@@ -61,6 +61,11 @@ func (s *Server) prepare(q asked) (engine.Request, *failure) {
 	if f == nil {
 		f = s.checkIDs("stop_token_ids", q.stopTokens)
 	}
+	if f == nil {
+		if err := q.penalties.Validate(s.engine.Model().Config.VocabSize); err != nil {
+			f = refuse("logit_bias", "%v", err) // decode has seen to the rest
+		}
+	}
 	if f != nil {
 		return engine.Request{}, f
 	}
@@ -70,7 +75,10 @@ func (s *Server) prepare(q asked) (engine.Request, *failure) {
 	}
 	r := engine.Request{
 		Prompt: ids, MaxTokens: tokens, Sampling: q.sampling, Stop: q.stop, StopTokens: q.stopTokens,
-		IgnoreEOS: q.ignoreEOS, NoCache: q.noCache,
+		IgnoreEOS: q.ignoreEOS, NoCache: q.noCache, Penalties: q.penalties, MinTokens: q.minTokens,
+	}
+	if q.logProbs {
+		r.LogProbs = max(1, q.top) // the token's own comes along with any
 	}
 	if !q.seeded {
 		var b [8]byte

@@ -40,7 +40,36 @@ plain = c.completions.create(model=model, prompt="Once upon", max_tokens=8, stop
 assert plain.usage.completion_tokens == 8 and plain.choices[0].text, plain
 with c.chat.completions.create(stream=True, **{**ask, "max_tokens": 900}) as s:
     next(iter(s))  # and hang up
-for bad, kind in ((dict(n=2), openai.BadRequestError), (dict(model="gpt-9"), openai.NotFoundError), (dict(logprobs=True), openai.BadRequestError)):
+several = c.chat.completions.create(n=3, logprobs=True, top_logprobs=2, **ask)
+assert [x.index for x in several.choices] == [0, 1, 2] and several.usage.completion_tokens == 120, several
+assert several.choices[0].message.content == whole.choices[0].message.content != several.choices[1].message.content
+for x in several.choices:
+    entries = x.logprobs.content
+    assert len(entries) == 40 and all(len(e.top_logprobs) == 2 and e.logprob <= e.top_logprobs[0].logprob <= 0 for e in entries), x
+    assert b"".join(bytes(e.bytes) for e in entries).decode() == x.message.content, x
+parts, entries = ["", "", ""], [[], [], []]
+for chunk in c.chat.completions.create(stream=True, n=3, logprobs=True, top_logprobs=2, **ask):
+    for x in chunk.choices:
+        parts[x.index] += x.delta.content or ""
+        entries[x.index] += x.logprobs.content if x.logprobs else []
+assert parts == [x.message.content for x in several.choices], parts
+assert entries == [x.logprobs.content for x in several.choices], entries
+old = c.completions.create(model=model, prompt="Once upon", max_tokens=8, seed=1, logprobs=2, n=2)
+for x in old.choices:
+    p = x.logprobs
+    assert len(p.tokens) == len(p.token_logprobs) == len(p.top_logprobs) == len(p.text_offset) == 8, p
+    assert all(p.top_logprobs[i][p.tokens[i]] == p.token_logprobs[i] for i in range(8)), p
+    assert all(x.text[at:].startswith(tok) for tok, at in zip(p.tokens, p.text_offset)), x
+echoed = c.completions.create(model=model, prompt="Once upon", max_tokens=8, seed=1, echo=True)
+assert echoed.choices[0].text == "Once upon" + old.choices[0].text, echoed
+calm = dict(ask, temperature=0, max_tokens=150)
+plain = c.chat.completions.create(**calm).choices[0].message.content
+for more in (dict(presence_penalty=1.5), dict(frequency_penalty=1.0), dict(extra_body=dict(repetition_penalty=1.2))):
+    once, again = (c.chat.completions.create(**calm, **more).choices[0].message.content for _ in range(2))
+    assert once == again != plain, (more, once)
+long = c.chat.completions.create(**dict(calm, max_tokens=600), extra_body=dict(min_tokens=500))
+assert long.usage.completion_tokens >= 500, long
+for bad, kind in ((dict(n=0), openai.BadRequestError), (dict(model="gpt-9"), openai.NotFoundError), (dict(top_logprobs=2), openai.BadRequestError), (dict(presence_penalty=3), openai.BadRequestError), (dict(tools=[{"type": "function", "function": {"name": "f"}}]), openai.BadRequestError)):
     try:
         c.chat.completions.create(**{**ask, **bad})
     except kind as e:
@@ -72,7 +101,21 @@ for await (const chunk of await c.chat.completions.create({ ...ask, stream: true
 assert.equal(text, whole.choices[0].message.content);
 assert.equal(usage.completion_tokens, 40);
 for await (const chunk of await c.chat.completions.create({ ...ask, max_tokens: 900, stream: true })) break; // hang up
-await assert.rejects(c.chat.completions.create({ ...ask, n: 2 }), (e) => e instanceof OpenAI.BadRequestError && e.param === "n");
+const several = await c.chat.completions.create({ ...ask, n: 2, logprobs: true, top_logprobs: 3, frequency_penalty: 0.5 });
+assert.deepEqual(several.choices.map((x) => x.index), [0, 1]);
+assert.notEqual(several.choices[0].message.content, several.choices[1].message.content);
+const parts = ["", ""];
+const entries = [[], []];
+for await (const chunk of await c.chat.completions.create({ ...ask, n: 2, logprobs: true, top_logprobs: 3, frequency_penalty: 0.5, stream: true }))
+  for (const x of chunk.choices) {
+    parts[x.index] += x.delta.content ?? "";
+    entries[x.index].push(...(x.logprobs?.content ?? []));
+  }
+assert.deepEqual(parts, several.choices.map((x) => x.message.content));
+assert.deepEqual(entries, several.choices.map((x) => x.logprobs.content));
+assert.equal(entries[0].length, 40);
+assert.equal(Buffer.concat(entries[0].map((e) => Buffer.from(e.bytes))).toString(), parts[0]);
+await assert.rejects(c.chat.completions.create({ ...ask, n: 0 }), (e) => e instanceof OpenAI.BadRequestError && e.param === "n");
 await assert.rejects(c.chat.completions.create({ ...ask, model: "gpt-9" }), OpenAI.NotFoundError);
 `
 

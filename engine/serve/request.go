@@ -3,8 +3,10 @@ package serve
 import (
 	"encoding/json"
 	"math"
+	"slices"
 
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/sample"
 	"github.com/paceline/paceline/engine/token"
 )
 
@@ -12,6 +14,8 @@ import (
 const (
 	maxStops     = 16
 	maxStopBytes = 256
+	maxChoices   = 128 // OpenAI's; a server's limit of requests holds too
+	maxBiases    = 1024
 )
 
 // asked is a decoded request. It is what the client said, not yet held against a model.
@@ -25,15 +29,22 @@ type asked struct {
 
 	maxTokens  int // 0: what the server allows
 	minTokens  int
+	n          int // choices
 	sampling   backend.Sampling
+	penalties  sample.Penalties
 	seeded     bool // sampling.Seed was given
 	stop       []string
 	stopTokens []int32
 	ignoreEOS  bool
 	noCache    bool
 
-	stream bool
-	usage  bool // in the stream
+	logProbs bool
+	top      int  // likeliest ids beside each token's log-probability
+	echo     bool // completion: the prompt's text comes first
+
+	stream      bool
+	usage       bool // in the stream, at its end
+	usageAlways bool // in each chunk
 }
 
 // decode reads the body of a request. It is pure: what it refuses no server could do.
@@ -51,6 +62,8 @@ func decode(a api, body []byte) (asked, *failure) {
 		seeded:    o.has("seed"),
 		maxTokens: int(o.count("max_tokens", 1, math.MaxInt32, 0)),
 		minTokens: int(o.count("min_tokens", 0, math.MaxInt32, 0)),
+		n:         int(o.count("n", 1, maxChoices, 1)),
+		penalties: penalties(o),
 		stop:      stops(o),
 		ignoreEOS: o.flag("ignore_eos", false),
 		noCache:   !o.flag("cache_prompt", true),
@@ -62,27 +75,17 @@ func decode(a api, body []byte) (asked, *failure) {
 	if o.read("stop_token_ids", &q.stopTokens, "a list of token ids") && len(q.stopTokens) > maxStops {
 		o.fail(refuse("stop_token_ids", "stop_token_ids: %d of them: want at most %d", len(q.stopTokens), maxStops))
 	}
-	q.usage = includeUsage(o, q.stream)
+	q.usage, q.usageAlways = includeUsage(o, q.stream)
+	q.readLogProbs(o)
 	if a == chatAPI {
 		q.readChat(o)
 	} else {
 		q.readPrompt(o)
 	}
-	q.checkLengths(o)
-	return q, o.failure
-}
-
-// checkLengths refuses a least length that the engine could not keep.
-func (q *asked) checkLengths(o *object) {
-	switch {
-	case q.minTokens <= 0:
-	case !q.ignoreEOS || len(q.stop)+len(q.stopTokens) > 0:
-		f := refuse("min_tokens", "min_tokens: this engine can't hold back an end token: min_tokens needs ignore_eos, and no stop or stop_token_ids")
-		f.code = "unsupported_parameter"
-		o.fail(f)
-	case q.maxTokens > 0 && q.minTokens > q.maxTokens:
+	if q.maxTokens > 0 && q.minTokens > q.maxTokens {
 		o.fail(refuse("min_tokens", "min_tokens %d is more than max_tokens %d", q.minTokens, q.maxTokens))
 	}
+	return q, o.failure
 }
 
 func stops(o *object) []string {
@@ -103,21 +106,23 @@ func stops(o *object) []string {
 	return list
 }
 
-// includeUsage reads stream_options.
-func includeUsage(o *object, stream bool) bool {
+// includeUsage reads stream_options: whether usage comes at the end, and in each chunk too, as
+// vLLM's continuous_usage_stats asks for.
+func includeUsage(o *object, stream bool) (atEnd, always bool) {
 	raw := o.members["stream_options"]
 	if raw == nil || o.failure != nil {
-		return false
+		return false, false
 	}
 	in := parseObject(raw)
 	if in.failure != nil {
 		o.fail(refuse("stream_options", "stream_options: want an object such as {\"include_usage\": true}, not %s", shown(raw)))
-		return false
+		return false, false
 	}
+	known := []string{"include_usage", "continuous_usage_stats"}
 	for _, name := range in.names() {
 		// Obfuscation pads chunks with random bytes; without it they are as they are here.
-		if name != "include_usage" && (name != "include_obfuscation" || !in.is(name, []string{"false"})) {
-			f := unknown(name, []string{"include_usage"})
+		if !slices.Contains(known, name) && (name != "include_obfuscation" || !in.is(name, []string{"false"})) {
+			f := unknown(name, slices.Clone(known))
 			f.param = "stream_options." + name
 			o.fail(f)
 		}
@@ -125,12 +130,12 @@ func includeUsage(o *object, stream bool) bool {
 	if !stream {
 		o.fail(refuse("stream_options", "stream_options: only with \"stream\": true"))
 	}
-	usage := in.flag("include_usage", false)
+	atEnd, always = in.flag("include_usage", false), in.flag("continuous_usage_stats", false)
 	if in.failure != nil {
-		in.failure.param = "stream_options.include_usage"
+		in.failure.param = "stream_options." + in.failure.param
 		o.fail(in.failure)
 	}
-	return usage
+	return atEnd, always && atEnd
 }
 
 func (q *asked) readChat(o *object) {

@@ -26,7 +26,7 @@ type Options struct {
 
 	MaxBody     int64 // bytes of a request; 0: 1 MiB
 	MaxTokens   int   // of one answer; 0: what the context leaves
-	MaxRequests int   // under way and waiting in the engine's queue; more get 429; 0: 64
+	MaxRequests int   // under way and waiting in the engine's queue, each choice counted; more get 429; 0: 64
 
 	// Patience is how long a client may take to send its request, and to take each part of
 	// its answer; 0: 30 seconds. How long the engine computes is not bounded by it.
@@ -52,7 +52,7 @@ type Server struct {
 	created int64
 	key     [sha256.Size]byte // of Options.APIKey
 
-	slots    chan struct{} // holds one for each request under way
+	places   places // one for each choice under way
 	stopping atomic.Bool
 	broken   atomic.Bool // the backend gave ErrFault: only a restart helps
 	meter    meter
@@ -88,8 +88,9 @@ func New(e *engine.Engine, o Options) (*Server, error) {
 	}
 	s := &Server{
 		o: o, engine: e, tok: tok, context: e.Stats().Backend.MaxContext, created: time.Now().Unix(),
-		key: sha256.Sum256([]byte(o.APIKey)), slots: make(chan struct{}, o.MaxRequests), meter: newMeter(),
+		key: sha256.Sum256([]byte(o.APIKey)), meter: newMeter(),
 	}
+	s.places.limit = int64(o.MaxRequests)
 	s.handler = s.guarded(s.routes())
 	return s, nil
 }
@@ -243,23 +244,23 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request) ([]byte, *failure)
 	return body, nil
 }
 
-// enter takes one of the places for requests; leave gives it back.
-func (s *Server) enter() *failure {
-	if s.stopping.Load() {
+// enter takes n of the places for requests; leave gives them back.
+func (s *Server) enter(n int) *failure {
+	switch {
+	case s.stopping.Load():
 		return unavailable()
-	}
-	select {
-	case s.slots <- struct{}{}:
+	case n > s.o.MaxRequests:
+		return refuse("n", "n %d: this server takes %d at a time", n, s.o.MaxRequests)
+	case s.places.take(n):
 		return nil
-	default:
-		return &failure{
-			status: http.StatusTooManyRequests, kind: typeOverloaded, code: "queue_full", retry: time.Second,
-			message: fmt.Sprintf("the server has %d requests under way or waiting, its limit: ask again later", s.o.MaxRequests),
-		}
+	}
+	return &failure{
+		status: http.StatusTooManyRequests, kind: typeOverloaded, code: "queue_full", retry: time.Second,
+		message: fmt.Sprintf("the server may have %d requests under way or waiting, each choice counted, and has no place for %d more: ask again later", s.o.MaxRequests, n),
 	}
 }
 
-func (s *Server) leave() { <-s.slots }
+func (s *Server) leave(n int) { s.places.give(n) }
 
 // Serve answers on ln until ctx ends. Then it takes no new request, lets those under way
 // end for up to drain, and cuts off the rest, which frees the engine within a step. It closes
@@ -281,7 +282,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, drain time.Duration
 	defer cancel()
 	err := h.Shutdown(wait)
 	if errors.Is(err, context.DeadlineExceeded) {
-		s.o.Log.Warn("requests were cut off", "count", len(s.slots), "after", drain)
+		s.o.Log.Warn("requests were cut off", "count", s.places.used.Load(), "after", drain)
 		err = h.Close()
 	}
 	<-ended

@@ -27,6 +27,7 @@ type vocabulary struct {
 	bytes  [3]int32
 	alike  bool
 	source []byte // the file, without truncation and padding
+	spelt  spelling
 }
 
 type tokenizerFile struct {
@@ -74,7 +75,13 @@ func parseVocabulary(data []byte) (*vocabulary, error) {
 			v.special[int32(t.ID)] = true
 		}
 	}
-	v.noteNUL(bytes.Contains(file.Decoder, []byte(`"ByteLevel"`)))
+	byteLevel := bytes.Contains(file.Decoder, []byte(`"ByteLevel"`))
+	v.noteNUL(byteLevel)
+	added := map[int32]bool{}
+	for _, t := range file.AddedTokens {
+		added[int32(t.ID)] = true
+	}
+	v.spelt = newSpelling(v.ids, byteLevel, added)
 	if v.size == 0 {
 		return nil, errors.New("the tokenizer has no tokens: neither model.vocab nor added_tokens names any")
 	}

@@ -47,6 +47,7 @@ func collect(b backend.Backend, batch *backend.Batch) ([]backend.RowOut, error) 
 	for i := range outs {
 		outs[i].Logits = slices.Clone(outs[i].Logits)
 		outs[i].LogProbs = slices.Clone(outs[i].LogProbs)
+		outs[i].Top = slices.Clone(outs[i].Top)
 	}
 	return outs, nil
 }

@@ -17,15 +17,17 @@ type fake struct {
 	flying []*backend.Batch
 	steps  int
 	last   []int32 // tokens of the batch collected last
+
+	drafted map[*int32]bool // positions that hold drafts
 }
 
 func newFake(inFlight int, defect string) *fake {
 	f := &fake{
 		info: backend.Info{
 			Name: "fake", Compute: "hash", Weights: "none", MaxInFlight: inFlight,
-			MaxRows: 8, MaxTokens: 100, MaxContext: 300, VocabSize: 50,
+			MaxRows: 8, MaxTokens: 100, MaxContext: 300, VocabSize: 50, MaxDraft: 6,
 		},
-		defect: defect, pages: make([][backend.PageTokens]int32, 24),
+		defect: defect, pages: make([][backend.PageTokens]int32, 24), drafted: map[*int32]bool{},
 	}
 	if defect == "no name" {
 		f.info.Name = ""
@@ -106,10 +108,16 @@ func (f *fake) check(b *backend.Batch) error {
 		if n == 0 || r.Start < 0 || r.Start+n > f.info.MaxContext || len(r.Pages)*backend.PageTokens < r.Start+n {
 			return errors.New("bad row")
 		}
+		if r.Draft < 0 || r.Draft > 0 && (r.Draft >= n || r.Sample == nil) || r.Draft > f.info.MaxDraft && !f.has("too many drafts") {
+			return errors.New("bad drafts")
+		}
 		for _, id := range r.Tokens {
 			if id < 0 || int(id) >= f.info.VocabSize {
 				return errors.New("bad id")
 			}
+		}
+		if err := sample.ValidateRow(&r, f.info.VocabSize); err != nil {
+			return err
 		}
 		for _, p := range r.Pages {
 			if p < 0 || int(p) >= f.Count() {
@@ -156,7 +164,10 @@ func (f *fake) row(index int, r *backend.Row, text []int32, rows int) backend.Ro
 	for i, id := range text {
 		if s := f.slot(r, r.Start+i); f.has("pages added up") {
 			*s += id
+		} else if f.has("wrong drafts stay") && f.drafted[s] {
+			delete(f.drafted, s)
 		} else {
+			f.drafted[s] = i >= len(text)-r.Draft
 			*s = id
 		}
 	}
@@ -189,7 +200,32 @@ func (f *fake) row(index int, r *backend.Row, text []int32, rows int) backend.Ro
 		if f.has("position ignored in sampling") {
 			s.Position = 0
 		}
+		if f.has("edits ignored") {
+			s.Edits = nil
+		}
 		out.Token = sample.Token(logits, s)
+		if f.has("edits left in the logits") && s.Edits != nil {
+			for _, e := range s.Edits.List {
+				logits[e.ID] += e.Add
+			}
+		}
+		if r.TopLogProbs > 0 {
+			out.Top, out.TokenLogProb = sample.Top(nil, logits, out.Token, r.TopLogProbs)
+			if f.has("the token's log-probability is the likeliest's") {
+				out.TokenLogProb = out.Top[0].LogProb
+			}
+		}
+	}
+	for i := 0; r.Draft > 0 && i <= r.Draft; i++ {
+		s, at := *r.Sample, end-r.Draft+i
+		if s.Position += uint64(i); f.has("drafts are all drawn at one position") {
+			s.Position = r.Sample.Position
+		}
+		if f.has("drafts are drawn from the last logits") {
+			at = end
+		}
+		out.Token = sample.Token(f.logits(r, at, noise), s)
+		out.Drawn = append(out.Drawn, out.Token)
 	}
 	if r.WantLogits || f.has("logits always") {
 		out.Logits = logits

@@ -107,14 +107,14 @@ func scoring(b backend.Backend) error {
 }
 
 func inputsKept(b backend.Backend) error {
-	s := backend.Sampling{Temperature: 1, Seed: 3, Position: 9}
+	s := backend.Sampling{Temperature: 1, Seed: 3, Position: 9, Edits: edits(b)}
 	rows := []backend.Row{
 		{Tokens: ids(b, 43, 9), Pages: table(0, 1), Sample: &s},
 		{Tokens: ids(b, 44, 70)[:50], Pages: table(1, 2), WantLogits: true},
 	}
 	tokens := [][]int32{slices.Clone(rows[0].Tokens), slices.Clone(rows[1].Tokens)}
 	pages := [][]backend.PageID{slices.Clone(rows[0].Pages), slices.Clone(rows[1].Pages)}
-	was := s
+	was, list := s, slices.Clone(s.Edits.List)
 	if _, err := step(b, rows...); err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func inputsKept(b backend.Backend) error {
 			return fmt.Errorf("row %d was changed", i)
 		}
 	}
-	if s != was {
+	if s != was || !slices.Equal(s.Edits.List, list) {
 		return fmt.Errorf("the sampling was changed from %+v to %+v", was, s)
 	}
 	return nil
@@ -162,6 +162,14 @@ func refusing(b backend.Backend) error {
 			r.Pages = make([]backend.PageID, info.MaxContext/backend.PageTokens+2)
 		})},
 		{"too many rows", tooMany},
+		{"edits beyond the vocabulary", with(func(r *backend.Row) {
+			r.Sample = &backend.Sampling{Edits: &backend.Edits{List: []backend.Edit{{ID: int32(info.VocabSize)}}}}
+		})},
+		{"edits out of order", with(func(r *backend.Row) {
+			r.Sample = &backend.Sampling{Edits: &backend.Edits{List: []backend.Edit{{ID: 2}, {ID: 1}}}}
+		})},
+		{"too many likely ids", with(func(r *backend.Row) { r.Sample, r.TopLogProbs = &backend.Sampling{}, backend.MaxTopLogProbs+1 })},
+		{"likely ids of no draw", with(func(r *backend.Row) { r.TopLogProbs = 1 })},
 	} {
 		if _, err := step(b, c.rows...); err == nil {
 			return fmt.Errorf("%s: no error", c.name)

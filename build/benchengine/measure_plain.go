@@ -1,0 +1,21 @@
+//go:build !native
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// measureMain says that this flavour has no engine.
+func measureMain(_ context.Context, _ []string, _, stderr io.Writer) int {
+	fmt.Fprintln(stderr, "benchengine: this build has no engine: build it with -tags native, as 'make bench-engine' does")
+	return 2
+}
+
+// syntheticModel says that this flavour can make none.
+func syntheticModel(context.Context, io.Writer) (string, error) {
+	return "", errors.New("this build can't make the synthetic model: build it with -tags native, as 'make bench-engine' does, or name a folder by -model")
+}
