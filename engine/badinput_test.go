@@ -189,13 +189,15 @@ func TestRoom(t *testing.T) {
 		kv      int64
 	}{
 		{Options{}, 2 * n, 64 * 4 * page},
-		{Options{Backend: "cpu", Weights: "w8"}, n, 64 * 4 * page},
+		{Options{Backend: "cpu", Weights: "w8"}, n, 64 * 2 * page},
+		{Options{KV: "bf16"}, 2 * n, 64 * 2 * page},
 		{Options{Weights: "w4", Compute: "bf16"}, n / 2, 64 * 2 * page},
 		{Options{Backend: "ref"}, 4 * n, 64 * 8 * page},
 		{Options{Backend: "ref", KVBytes: 3 * 8 * page}, 4 * n, 3 * 8 * page},
 	} {
 		w := weightBytes(c.Inspect(), tt.o)
-		if kv, err := kvBytes(c.Config, tt.o); err != nil || w != tt.weights || kv != tt.kv {
+		plan, err := planKV(c.Config, tt.o, pageBytes(c, tt.o))
+		if kv := int64(plan.pages) * pageBytes(c, tt.o); err != nil || w != tt.weights || kv != tt.kv {
 			t.Errorf("%+v: %d bytes of weights and %d of KV, %v, want %d and %d", tt.o, w, kv, err, tt.weights, tt.kv)
 		}
 		if err := checkRoom(c, tt.o, tt.weights+tt.kv); err != nil {

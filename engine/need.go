@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/paceline/paceline/engine/backend"
-	"github.com/paceline/paceline/engine/cpu"
 	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/room"
 )
@@ -30,11 +28,12 @@ func checkRoom(c *model.Checkpoint, o Options, available int64) error {
 	if !slices.Contains([]string{"", "cpu", "ref"}, o.Backend) {
 		return nil // not in this process's memory
 	}
-	kv, err := kvBytes(c.Config, o)
+	page := pageBytes(c, o)
+	plan, err := planKV(c.Config, o, page)
 	if err != nil {
 		return badOptions{err}
 	}
-	if err := room.Check(weightBytes(c.Inspect(), o), kv, available); err != nil {
+	if err := room.Check(weightBytes(c.Inspect(), o), int64(plan.pages)*page, available); err != nil {
 		return fmt.Errorf("open model %s: %w", c.Dir, err)
 	}
 	return nil
@@ -54,15 +53,4 @@ func weightBytes(in model.Inspection, o Options) int64 {
 		return 4 * in.Parameters
 	}
 	return in.Bytes
-}
-
-// kvBytes is what the KV pages take.
-func kvBytes(c model.Config, o Options) (int64, error) {
-	page, element := cpu.PageBytes(c, cpu.DefaultKV(o.Compute)), int64(4)
-	if o.Backend == "ref" {
-		element = 8
-		page = backend.PageTokens * element * c.KVElementsPerToken()
-	}
-	plan, err := planKV(c, o, element)
-	return int64(plan.pages) * page, err
 }

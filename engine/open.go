@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/cpu"
 	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/model/quant"
 	"github.com/paceline/paceline/engine/ref"
 	"github.com/paceline/paceline/engine/room"
 	"github.com/paceline/paceline/engine/sched"
@@ -139,23 +141,25 @@ func openBackend(c *model.Checkpoint, o Options) (backend.Backend, error) {
 	}
 	switch name {
 	case "cpu":
-		room, err := planKV(c.Config, o, 4) // K and V are float32
+		room, err := planKV(c.Config, o, pageBytes(c, o))
 		if err != nil {
 			return nil, err
 		}
 		return cpu.Open(c, cpu.Options{
-			Pages: room.pages, MaxContext: room.context, Threads: o.Threads, Compute: o.Compute, Weights: o.Weights, ISA: o.ISA,
+			Pages: room.pages, MaxContext: room.context, Threads: o.Threads, Compute: o.Compute, Weights: o.Weights, KV: o.KV, ISA: o.ISA,
 		})
 	case "ref":
 		switch {
 		case o.Compute != "" && o.Compute != "f64":
 			return nil, fmt.Errorf("compute %q: the ref backend always computes in f64; leave it out", o.Compute)
+		case o.KV != "" && o.KV != "f64":
+			return nil, fmt.Errorf("KV cache in %q: the ref backend always keeps f64; leave it out", o.KV)
 		case o.ISA != "":
 			return nil, fmt.Errorf("ISA %q: the ref backend has no kernel sets; leave it out", o.ISA)
 		case o.Threads > 1:
 			return nil, fmt.Errorf("%d threads: the ref backend has one", o.Threads)
 		}
-		room, err := planKV(c.Config, o, 8) // K and V are float64
+		room, err := planKV(c.Config, o, pageBytes(c, o))
 		if err != nil {
 			return nil, err
 		}
@@ -172,9 +176,23 @@ type kvRoom struct {
 	context int // positions of one sequence
 }
 
-// planKV reconciles the context wanted, the model's limit and the memory allowed.
-// elementBytes is the size of one number of the backend's KV cache.
-func planKV(c model.Config, o Options, elementBytes int64) (kvRoom, error) {
+// pageBytes is the memory of one KV page of the backend that o names.
+func pageBytes(c *model.Checkpoint, o Options) int64 {
+	kv := o.KV
+	switch {
+	case o.Backend == "ref":
+		return backend.PageTokens * 8 * c.Config.KVElementsPerToken() // float64
+	case kv == "" && (c.Quantization != nil || slices.Contains(quant.Formats(), o.Weights)):
+		kv = cpu.DefaultKV("int8")
+	case kv == "":
+		kv = cpu.DefaultKV(o.Compute)
+	}
+	return cpu.PageBytes(c.Config, kv)
+}
+
+// planKV reconciles the context wanted, the model's limit and the memory allowed, for pages of
+// so many bytes.
+func planKV(c model.Config, o Options, pageBytes int64) (kvRoom, error) {
 	if o.MaxContext < 0 || o.MaxContext > c.MaxPositions {
 		return kvRoom{}, fmt.Errorf("context of %d positions: want 1 to %d, the model's limit (0 takes that)", o.MaxContext, c.MaxPositions)
 	}
@@ -193,8 +211,7 @@ func planKV(c model.Config, o Options, elementBytes int64) (kvRoom, error) {
 		r.pages = max(64, need)
 		return r, nil
 	}
-	pageBytes := backend.PageTokens * elementBytes * c.KVElementsPerToken()
-	r.pages = int(min(o.KVBytes/pageBytes, 1<<24))
+	r.pages = int(min(o.KVBytes/max(pageBytes, 1), 1<<24))
 	switch {
 	case r.pages < 1:
 		return kvRoom{}, fmt.Errorf("%d bytes of KV cache: one page of %d positions takes %d", o.KVBytes, backend.PageTokens, pageBytes)

@@ -11,7 +11,8 @@ import (
 type Options struct {
 	ModelDir   string // a Hugging Face style folder
 	Backend    string // "cpu" (default), "ref", "cuda"
-	Compute    string // "f32" (default) or "bf16": activations of matrix products where the backend has a choice
+	Compute    string // "f32" (default) or "bf16": activations of matrix products where the backend has a choice; quantised weights take "int8"
+	KV         string // "f32", "bf16" or "int8": keys and values in the cache; "": f32 where Compute is f32, else bf16
 	Weights    string // "" (as stored), "bf16" (as stored, which must be so), "w8" or "w4": quantised as they are loaded
 	ISA        string // forces a kernel set ("avx512", "avx2", "scalar"); empty: the best one
 	Threads    int    // 0: one a core

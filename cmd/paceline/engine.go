@@ -20,6 +20,7 @@ type engineFlags struct {
 	backend string
 	compute string
 	weights string
+	kv      string
 	isa     string
 	threads int
 	context int
@@ -30,15 +31,16 @@ type engineFlags struct {
 
 func (f *engineFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.backend, "backend", "cpu", "cpu, or ref (float64, slow, the oracle)")
-	cmd.Flags().StringVar(&f.compute, "compute", "", "activations of matrix products: f32 (exact) or bf16 (faster prefill)")
+	cmd.Flags().StringVar(&f.compute, "compute", "", "activations of matrix products: f32 (exact) or bf16 (faster prefill); quantised weights take int8")
+	cmd.Flags().StringVar(&f.kv, "kv", "", "keys and values in the cache: f32, bf16 or int8 (default: f32 where --compute is, else bf16)")
 	cmd.Flags().StringVar(&f.weights, "weights", "", "quantise while loading: w8 or w4; bf16 wants them stored so (default: as they are stored)")
-	cmd.Flags().StringVar(&f.isa, "isa", "", "kernel set: avx512, avx2, scalar (default: the best this CPU has)")
+	cmd.Flags().StringVar(&f.isa, "isa", "", "kernel set: amx, avx512bf16, avx512vnni, avx512, avx2, neondot, neon or scalar (default: the best this CPU has)")
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads that compute (default: one a core)")
 	cmd.Flags().IntVar(&f.context, "context", 0, "positions a sequence may have (default: the model's limit)")
 }
 
 func (f *engineFlags) open(cmd *cobra.Command, dir string) (*engine.Engine, error) {
-	o := engine.Options{ModelDir: dir, Backend: f.backend, Compute: f.compute, Weights: f.weights, ISA: f.isa, Threads: f.threads, MaxContext: f.context, ContextHint: f.hint, KVBytes: f.kvBytes}
+	o := engine.Options{ModelDir: dir, Backend: f.backend, Compute: f.compute, Weights: f.weights, KV: f.kv, ISA: f.isa, Threads: f.threads, MaxContext: f.context, ContextHint: f.hint, KVBytes: f.kvBytes}
 	for _, s := range f.faults {
 		fault, err := engine.ParseFault(s)
 		if err != nil {

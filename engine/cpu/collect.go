@@ -9,6 +9,7 @@ import "C"
 
 import (
 	"errors"
+	"slices"
 	"unsafe"
 
 	"github.com/paceline/paceline/engine/backend"
@@ -21,34 +22,16 @@ func (e *engine) Collect(b *backend.Batch) error {
 		return errors.New("collect from the cpu backend: the batch isn't the one in flight")
 	}
 	e.active, b.Ticket = nil, nil
-	var (
-		vocab  = e.config.VocabSize
-		stride = dimsOf(e.config).vocab
-		all    = unsafe.Slice((*float32)(unsafe.Pointer(e.model.logits)), maxRows*stride)
-		scores = unsafe.Slice((*float32)(unsafe.Pointer(e.lists.score)), maxTokens)
-	)
-	b.Out = append(b.Out[:0], make([]backend.RowOut, len(b.Rows))...)
-	e.logits, e.logProb, e.top = e.logits[:0], e.logProb[:0], e.top[:0]
-	heads, scored := 0, 0
+	b.Out = slices.Grow(b.Out[:0], len(b.Rows))[:len(b.Rows)]
+	e.logits, e.logProb, e.top, e.drawn = e.logits[:0], e.logProb[:0], e.top[:0], e.drawn[:0]
+	scores := unsafe.Slice((*float32)(unsafe.Pointer(e.lists.score)), maxTokens)
+	head, scored := 0, 0
 	for i := range b.Rows {
 		r, out := &b.Rows[i], &b.Out[i]
-		out.Token = -1
-		if r.Sample != nil || r.WantLogits {
-			row := all[heads*stride:][:vocab]
-			heads++
-			if r.Sample != nil {
-				out.Token = e.sampler.Token(row, *r.Sample)
-				if r.TopLogProbs > 0 {
-					from := len(e.top)
-					e.top, out.TokenLogProb = sample.Top(e.top, row, out.Token, r.TopLogProbs)
-					out.Top = e.top[from:len(e.top):len(e.top)]
-				}
-			}
-			if r.WantLogits {
-				// A copy: the memory of the kernels ends with Close.
-				e.logits = append(e.logits, row...)
-				out.Logits = e.logits[len(e.logits)-vocab : len(e.logits) : len(e.logits)]
-			}
+		*out = backend.RowOut{Token: -1}
+		if n := draws(r); n > 0 {
+			e.draw(r, out, head)
+			head += n
 		}
 		if r.WantAllLogProbs {
 			n := len(r.Tokens) - 1
@@ -58,4 +41,53 @@ func (e *engine) Collect(b *backend.Batch) error {
 		}
 	}
 	return nil
+}
+
+// draws is after how many positions of a row logits are computed.
+func draws(r *backend.Row) int {
+	if r.Sample == nil && !r.WantLogits {
+		return 0
+	}
+	return 1 + r.Draft
+}
+
+// draw takes what a row asked for from its logits, whose first are the batch's so-and-so-manyth.
+func (e *engine) draw(r *backend.Row, out *backend.RowOut, head int) {
+	from := len(e.drawn)
+	for i := range 1 + r.Draft {
+		row := e.logitsOf(head + i)
+		if r.Sample != nil {
+			s := *r.Sample
+			s.Position += uint64(i)
+			out.Token = e.sampler.Token(row, s)
+			e.drawn = append(e.drawn, out.Token)
+		}
+		if i < r.Draft {
+			continue
+		}
+		if r.TopLogProbs > 0 {
+			from := len(e.top)
+			e.top, out.TokenLogProb = sample.Top(e.top, row, out.Token, r.TopLogProbs)
+			out.Top = e.top[from:len(e.top):len(e.top)]
+		}
+		if r.WantLogits {
+			// A copy: the memory of the kernels ends with Close.
+			e.logits = append(e.logits, row...)
+			out.Logits = e.logits[len(e.logits)-len(row) : len(e.logits) : len(e.logits)]
+		}
+	}
+	if r.Draft > 0 {
+		out.Drawn = e.drawn[from:len(e.drawn):len(e.drawn)]
+	}
+}
+
+// logitsOf is a row of logits of the batch, asked for in rising order. There is room for maxRows of
+// them; where drafts make more, the next ones are computed when they are asked for.
+func (e *engine) logitsOf(head int) []float32 {
+	if head > 0 && head%maxRows == 0 {
+		C.pl_heads(e.model, e.batch, C.int32_t(head))
+	}
+	stride := dimsOf(e.config).vocab
+	all := unsafe.Slice((*float32)(unsafe.Pointer(e.model.logits)), maxRows*stride)
+	return all[head%maxRows*stride:][:e.config.VocabSize]
 }

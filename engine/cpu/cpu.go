@@ -39,6 +39,7 @@ type engine struct {
 	sampler sample.Sampler
 	logits  []float32 // handed out by Collect
 	logProb []float32
+	drawn   []int32
 	top     []backend.Likely
 	starts  []rowStart // scratch of fill
 	solo    int        // work up to which one thread computes
@@ -104,7 +105,7 @@ func openOn(c *model.Checkpoint, o Options, cores int) (_ *engine, err error) {
 		Name: "cpu", Device: deviceName(), ISA: isa.name, Compute: o.Compute,
 		Weights: e.weightsName(), KV: o.KV,
 		Threads: o.Threads, MaxInFlight: 1, MaxRows: maxRows, MaxTokens: maxTokens,
-		MaxContext: o.MaxContext, VocabSize: c.Config.VocabSize,
+		MaxContext: o.MaxContext, MaxDraft: maxDraft, VocabSize: c.Config.VocabSize,
 	}
 	return e, nil
 }
@@ -166,7 +167,7 @@ func (e *engine) allocate(dot bool) error {
 	reserve(r, &e.lists.slots, maxTokens)
 	reserve(r, &e.lists.pages, maxRows*pagesFor(o.MaxContext))
 	reserve(r, &e.lists.unit, maxTokens*c.Heads)
-	reserve(r, &e.lists.head, maxRows)
+	reserve(r, &e.lists.head, maxTokens)
 	reserve(r, &e.lists.scoreAt, maxTokens)
 	reserve(r, &e.lists.scoreOf, maxTokens)
 	reserve(r, &e.lists.score, maxTokens)

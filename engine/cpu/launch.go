@@ -89,6 +89,10 @@ func (e *engine) checkRow(r *backend.Row) error {
 		return fmt.Errorf("%d tokens: want 1 to %d", n, maxTokens)
 	case r.Start < 0 || r.Start > e.options.MaxContext-n:
 		return fmt.Errorf("%d tokens from position %d: the context has %d positions", n, r.Start, e.options.MaxContext)
+	case r.Draft < 0 || r.Draft >= n || r.Draft > maxDraft:
+		return fmt.Errorf("%d of %d tokens are drafts: want 0 to %d and at least one that isn't", r.Draft, n, maxDraft)
+	case r.Draft > 0 && r.Sample == nil:
+		return fmt.Errorf("%d drafts, and no token is to be drawn after them", r.Draft)
 	case len(r.Pages) < pagesFor(r.Start+n):
 		return fmt.Errorf("%d pages for positions 0 to %d: want %d", len(r.Pages), r.Start+n-1, pagesFor(r.Start+n))
 	}
@@ -114,7 +118,7 @@ func (e *engine) fill(b *backend.Batch) {
 		positions = unsafe.Slice(l.positions, maxTokens)
 		slots     = unsafe.Slice(l.slots, maxTokens)
 		pageIDs   = unsafe.Slice(l.pages, maxRows*pagesFor(e.options.MaxContext))
-		head      = unsafe.Slice(l.head, maxRows)
+		head      = unsafe.Slice(l.head, maxTokens)
 		scoreAt   = unsafe.Slice(l.scoreAt, maxTokens)
 		scoreOf   = unsafe.Slice(l.scoreOf, maxTokens)
 
@@ -143,8 +147,8 @@ func (e *engine) fill(b *backend.Batch) {
 			pages++
 		}
 		tokens += n
-		if r.Sample != nil || r.WantLogits {
-			head[heads] = C.int32_t(tokens - 1)
+		for at := tokens - draws(r); at < tokens; at++ {
+			head[heads] = C.int32_t(at)
 			heads++
 		}
 	}

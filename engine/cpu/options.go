@@ -37,6 +37,7 @@ type Options struct {
 const (
 	maxTokens = 512 // of a batch
 	maxRows   = 64  // of a batch
+	maxDraft  = 32  // of a row
 	minPages  = 64
 )
 

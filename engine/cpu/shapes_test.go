@@ -19,7 +19,7 @@ func TestShapes(t *testing.T) {
 				t.Run(isa, func(t *testing.T) {
 					goldentest.Run(t, s, c, func(c *model.Checkpoint) (backend.Backend, error) {
 						return Open(c, Options{ISA: isa, MaxContext: min(s.Config.MaxPositions, 8192)})
-					}, goldentest.Float32(s, s.Count()))
+					}, goldentest.Float32(s, s.Count()), 1, 7, 64, 100, s.Count())
 				})
 			}
 		})

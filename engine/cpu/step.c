@@ -8,6 +8,7 @@
 typedef struct {
 	pl_model *m;
 	const pl_batch *b;
+	int32_t from; // of b->head: the first whose logits are computed
 } job;
 
 // operand is activations as a product takes them: by the kind of weights, one of the
@@ -220,6 +221,16 @@ static void head(const job *j, int32_t id, const int32_t *at, int32_t rows, floa
 	pl_team_barrier(m->team);
 }
 
+// heads computes as many of the logits wanted as there is room for.
+static void heads(const job *j, int32_t id)
+{
+	const int32_t left = j->b->heads - j->from;
+	if (left > 0)
+		head(j, id, j->b->head + j->from, left < PL_HEAD_ROWS ? left : PL_HEAD_ROWS, j->m->logits);
+}
+
+static void heads_only(void *arg, int32_t id) { heads(arg, id); }
+
 static void score(const job *j, int32_t id)
 {
 	pl_model *m = j->m;
@@ -256,13 +267,18 @@ static void run(void *arg, int32_t id)
 		mlp(j, id, l, normed(j, id, l->norm_post, &l->gate_up, NULL, b->tokens));
 		residual(j, id, &l->down, (operand){.f = m->act, .h = m->act_h, .ld = m->inter});
 	}
-	if (b->heads)
-		head(j, id, b->head, b->heads, m->logits);
+	heads(j, id);
 	score(j, id);
+}
+
+void pl_heads(pl_model *m, const pl_batch *b, int32_t from)
+{
+	job j = {m, b, from};
+	pl_team_run(m->team, b->all, heads_only, &j);
 }
 
 void pl_step(pl_model *m, const pl_batch *b)
 {
-	job j = {m, b};
+	job j = {m, b, 0};
 	pl_team_run(m->team, b->all, run, &j);
 }

@@ -9,7 +9,7 @@
 
 // Limits of one attention unit and of a row set that each thread normalises for
 // itself instead of waiting for the others.
-enum { PL_ATT_ROWS = 48, PL_SOLO_ROWS = 8, PL_SCORE_ROWS = 16 };
+enum { PL_ATT_ROWS = 48, PL_SOLO_ROWS = 8, PL_SCORE_ROWS = 16, PL_HEAD_ROWS = 64 };
 
 typedef struct {
 	pl_matrix qkv, out, gate_up, down;
@@ -85,8 +85,8 @@ typedef struct {
 	const int32_t *pages;           // page lists of all rows
 	int32_t units;
 	const pl_unit *unit;
-	int32_t heads;           // rows whose last position gets logits …
-	const int32_t *head;     // … and the token it is
+	int32_t heads;           // logits wanted …
+	const int32_t *head;     // … and the token that they follow
 	int32_t scored;          // log-probabilities wanted:
 	const int32_t *score_at; // after this token …
 	const int32_t *score_of; // … of this id
@@ -95,6 +95,10 @@ typedef struct {
 } pl_batch;
 
 void pl_step(pl_model *m, const pl_batch *b);
+
+// pl_heads computes the logits wanted from the from-th on, up to PL_HEAD_ROWS of them, of the
+// batch that pl_step has just computed.
+void pl_heads(pl_model *m, const pl_batch *b, int32_t from);
 
 // pl_copy_page copies page src to page dst, of which the first tokens positions count.
 void pl_copy_page(pl_model *m, int32_t dst, int32_t src, int32_t tokens);

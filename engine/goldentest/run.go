@@ -54,10 +54,10 @@ func read(s Shape, dir string) (golden, error) {
 	return g, nil
 }
 
-// Run holds a backend against the shape's golden: logits after prefill in chunks of
-// several sizes, log-probabilities, and greedy decoding. open must give room for the whole
+// Run holds a backend against the shape's golden: logits after prefill in chunks of the
+// given sizes (of a long prompt, the largest there is), log-probabilities, and greedy decoding. open must give room for the whole
 // prompt; Run closes what it opened.
-func Run(t *testing.T, s Shape, c *model.Checkpoint, open func(*model.Checkpoint) (backend.Backend, error), tolerance float64) {
+func Run(t *testing.T, s Shape, c *model.Checkpoint, open func(*model.Checkpoint) (backend.Backend, error), tolerance float64, chunks ...int) {
 	t.Helper()
 	b, err := open(c)
 	if err != nil {
@@ -73,7 +73,7 @@ func Run(t *testing.T, s Shape, c *model.Checkpoint, open func(*model.Checkpoint
 		t.Fatal(err)
 	}
 	r := run{s, g, b, tolerance, Prompt(s.Count(), s.Config.VocabSize), 0}
-	if err := r.all(); err != nil {
+	if err := r.all(chunks); err != nil {
 		t.Errorf("%s: %v", s.Name, err)
 	}
 	t.Logf("%s: largest difference %.2g, allowed %.2g", s.Name, r.worst, tolerance)
@@ -88,12 +88,11 @@ type run struct {
 	worst     float64 // difference seen
 }
 
-func (r *run) all() error {
-	sizes := []int{r.b.Info().MaxTokens}
-	if !r.shape.long() {
-		sizes = []int{1, 7, 64, 100, len(r.ids)}
+func (r *run) all(chunks []int) error {
+	if r.shape.long() {
+		chunks = []int{r.b.Info().MaxTokens}
 	}
-	for _, size := range sizes {
+	for _, size := range chunks {
 		if err := r.prefill(size); err != nil {
 			return fmt.Errorf("prompt in chunks of %d: %w", size, err)
 		}

@@ -9,7 +9,8 @@ import (
 	"github.com/paceline/paceline/engine/model"
 )
 
-// TestShapes compares with transformers' float64. A prompt of 8,192 tokens takes this
+// TestShapes compares with transformers' float64, in chunks of one size: that others give the
+// same bits, TestBlocksGiveTheSameNumbers shows. A prompt of 8,192 tokens takes this
 // backend seconds, so that it is for PACELINE_DEEP=1.
 func TestShapes(t *testing.T) {
 	for _, s := range goldentest.Shapes() {
@@ -19,7 +20,7 @@ func TestShapes(t *testing.T) {
 		t.Run(s.Name, func(t *testing.T) {
 			goldentest.Run(t, s, goldentest.Make(t, s), func(c *model.Checkpoint) (backend.Backend, error) {
 				return Open(c, Options{MaxContext: min(s.Config.MaxPositions, 8192)})
-			}, goldentest.Exact)
+			}, goldentest.Exact, 100)
 		})
 	}
 }

@@ -27,7 +27,7 @@ func (t *Target) Identity(context.Context) (result.Identity, error) {
 	id := result.Identity{
 		Build: "(unknown)", BinaryHash: binary, Engine: "paceline/" + s.Backend.Name,
 		ModelDigest: digest, TokenizerDigest: t.tok.tok.Digest(),
-		DType: s.Backend.Weights + "/" + s.Backend.Compute, Synthetic: t.eng.Model().Synthetic,
+		DType: dtype(s.Backend), Synthetic: t.eng.Model().Synthetic,
 	}
 	for _, f := range s.Faults {
 		id.Faults = append(id.Faults, f.String())
@@ -46,6 +46,16 @@ func (t *Target) Identity(context.Context) (result.Identity, error) {
 		}
 	}
 	return id, nil
+}
+
+// dtype names the types of weights and activations, and that of the KV cache where it isn't the
+// usual one: series that began before there was a choice go on.
+func dtype(i backend.Info) string {
+	name := i.Weights + "/" + i.Compute
+	if usual := map[string]string{"f64": "f64", "f32": "f32", "bf16": "bf16", "int8": "bf16"}[i.Compute]; i.KV != "" && i.KV != usual {
+		name += "/kv-" + i.KV
+	}
+	return name
 }
 
 // Usage is the engine's allocator and this process's memory.
