@@ -21,7 +21,7 @@ example() {
 	go run ./build/testsum -note "$outcome" ${COUNTS:+-add "$COUNTS"}
 }
 
-shards=(fuzz gate example)
+shards=(fuzz gate example native)
 commit=$(git rev-parse HEAD)
 n=${SHARD:-$((16#${commit:0:6} % ${#shards[@]}))}
 shard=${shards[$n]}
@@ -30,4 +30,5 @@ case $shard in
 fuzz) FUZZTIME=${FUZZTIME:-4s} build/fuzz.sh ;;
 gate) PACELINE_DEEP=1 go test -count=1 -run 'Simulation' -v ./judge/gate/... ;;
 example) example ;;
+native) make test-arm64 sanitize soak COUNTS="${COUNTS:-}" ;;
 esac
