@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -212,8 +213,8 @@ func TestSoakSeesLeaks(t *testing.T) {
 	for range kept {
 		stats = open(t, Options{ModelDir: dir, MaxContext: 160}).Stats()
 	}
-	after := held(t, before.goroutines)
-	want := 2 // goroutines and memory
+	after := held(t, math.MaxInt) // they won't end
+	want := 2                     // goroutines and memory
 	if stats.Backend.Threads > 1 {
 		want++
 	}
