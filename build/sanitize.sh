@@ -15,11 +15,12 @@ sum() { go run ./build/testsum ${COUNTS:+-add "$COUNTS"}; }
 # The longest tests of numbers say nothing more about memory than the others do.
 say "address and undefined behaviour"
 CGO_CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=all" CGO_LDFLAGS="-fsanitize=undefined" \
-	ASAN_OPTIONS="abort_on_error=0:handle_segv=0" UBSAN_OPTIONS="print_stacktrace=1" \
-	go test -json -asan -tags native -timeout 20m -skip '^TestNoSpills$|^TestSpillsAreSeen$|^TestCloseFreesAll$|^TestGoldenGreedy$' ./engine/cpu | sum
+	UBSAN_OPTIONS="print_stacktrace=1" \
+	go test -json -asan -tags native -timeout 20m -skip '^TestNoSpills$|^TestSpillsAreSeen$|^TestCloseFreesAll$|^TestGoldenGreedy$|^TestSameBits$/^even$' ./engine/cpu | sum
 
-# Addresses without randomness: this sanitizer maps its shadow at fixed ones.
+# Addresses without randomness: this sanitizer maps its shadow at fixed ones. It must halt
+# by itself, since the end of a Go program doesn't ask it whether anything was found.
 say "threads"
-CGO_CFLAGS="-O1 -g -fsanitize=thread" CGO_LDFLAGS="-fsanitize=thread" \
+CGO_CFLAGS="-O1 -g -fsanitize=thread" CGO_LDFLAGS="-fsanitize=thread" TSAN_OPTIONS="halt_on_error=1" \
 	go test -json -tags native,tsan -timeout 20m -exec "setarch $(uname -m) -R" \
 	-run '^TestManyThreads$|^TestSanitizerSees$|^TestCopy$|^TestScores$' ./engine/cpu | sum
