@@ -18,7 +18,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 	$sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-# The conformance suite and the mixes run for the best kernel set and one shape; the
+# The conformance suite runs for the best kernel set, and covers mixes of rows; the
 # goldens of the shipped model need minutes here.
 slow='^TestConformance$/^(scalar|bf16|threads)$|^TestSameBits$/^(even|odd)$|^TestSameBits$/^group$/^scalar|^TestGoldenLogits$/^robotstories$|^TestGoldenGreedy$|^TestGoldenLikelihood$|^TestNoSpills$|^TestSpillsAreSeen$'
 say "left out, too slow in an emulator or done on the host: $slow"
