@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/paceline/paceline/engine/backend"
@@ -57,7 +58,11 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if err := checkRoom(c, o, room.Available()); err != nil {
 		return nil, err
 	}
-	if e.back, err = openBackend(c, o); err != nil {
+	var freed sync.WaitGroup
+	freed.Go(cpu.GiveBack) // what reading the tokenizer left, while the weights are packed
+	e.back, err = openBackend(c, o)
+	freed.Wait()
+	if err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {

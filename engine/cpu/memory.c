@@ -3,8 +3,12 @@
 #define _GNU_SOURCE
 #include "memory.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #else
@@ -75,7 +79,7 @@ static uint32_t spread(uint32_t v)
 
 // block packs 16 rows that fill a block, type to the same type and no column moved: the
 // form of nearly all weights. A word is four bytes of a row: two inputs in bf16, four in
-// W8, eight in W4. It returns 1 if an exponent is all ones.
+// W8, eight in W4. It returns 1 if an exponent is all ones, or a number of W8 is -128.
 static inline int block(int32_t type, uint32_t *to, const char *from, int32_t words)
 {
 	enum { STRETCH = 16 };
@@ -88,10 +92,14 @@ static inline int block(int32_t type, uint32_t *to, const char *from, int32_t wo
 		for (int32_t i = 0; i < n; i++)
 			for (int32_t l = 0; l < PL_LANES; l++) {
 				uint32_t v = t[l][i];
-				if (type == PL_BF16)
+				if (type == PL_BF16) {
 					bad |= (uint32_t)((v & 0x7f80) == 0x7f80) | (uint32_t)((v & 0x7f800000) == 0x7f800000);
-				else
-					v = type == PL_W8 ? v ^ 0x80808080 : spread(v);
+				} else if (type == PL_W8) {
+					v ^= 0x80808080;
+					bad |= (v - 0x01010101) & ~v & 0x80808080; // a byte is zero: it was -128
+				} else {
+					v = spread(v);
+				}
 				to[(size_t)(k + i) * PL_LANES + l] = v;
 			}
 	}
@@ -101,14 +109,17 @@ static inline int block(int32_t type, uint32_t *to, const char *from, int32_t wo
 // inputs_of is how many inputs a word of four bytes holds, 0 for types that block doesn't take.
 static int32_t inputs_of(int32_t type) { return type == PL_BF16 ? 2 : type == PL_W8 ? 4 : type == PL_W4 ? 8 : 0; }
 
-// quant_row packs one row of a quantised source, wherever its columns go.
-static void quant_row(const pl_matrix *to, uint8_t *data, const pl_source *s, int32_t i, int32_t row)
+// quant_row packs one row of a quantised source, wherever its columns go. It returns 1 if a
+// number of W8 is -128.
+static int quant_row(const pl_matrix *to, uint8_t *data, const pl_source *s, int32_t i, int32_t row)
 {
 	const uint8_t *from = (const uint8_t *)s->data + (size_t)i * (to->type == PL_W8 ? s->cols : (s->cols + 1) / 2);
 	const int32_t lane = row % PL_LANES;
 	uint8_t *block = data + (size_t)(row / PL_LANES) * PL_LANES * to->k / (to->type == PL_W8 ? 1 : 2);
+	int bad = 0;
 	for (int32_t k = 0; k < s->cols; k++) {
 		if (to->type == PL_W8) {
+			bad |= from[k] == 0x80;
 			const int32_t c = k / s->col_group * s->col_stride + k % s->col_group;
 			block[(size_t)(c / 4) * 64 + 4 * lane + c % 4] = from[k] ^ 0x80;
 		} else {
@@ -116,19 +127,28 @@ static void quant_row(const pl_matrix *to, uint8_t *data, const pl_source *s, in
 			block[(size_t)(k / 8) * 64 + 4 * lane + k % 4] |= (uint8_t)(nibble << (k % 8 < 4 ? 0 : 4));
 		}
 	}
+	return bad;
 }
 
-// quant_scales moves the scales of one row.
-static void quant_scales(const pl_matrix *to, void *scales, const pl_source *s, int32_t i, int32_t row)
+// quant_scales moves the scales of one row. It returns 1 if one is too large to be sure that
+// all numbers are finite.
+static int quant_scales(const pl_matrix *to, void *scales, const pl_source *s, int32_t i, int32_t row)
 {
 	if (to->type == PL_W8) {
-		memcpy((float *)scales + row, (const char *)s->scales + (size_t)i * sizeof(float), sizeof(float));
-		return;
+		uint32_t u;
+		memcpy(&u, (const char *)s->scales + (size_t)i * sizeof u, sizeof u);
+		memcpy((float *)scales + row, &u, sizeof u);
+		return (u & 0x7f800000) >= 0x7b800000; // 127 times it may be infinite
 	}
+	int bad = 0;
 	const int32_t groups = (to->k + PL_GROUP - 1) / PL_GROUP;
 	uint16_t *at = (uint16_t *)scales + (size_t)(row / PL_LANES) * groups * PL_LANES + row % PL_LANES;
-	for (int32_t g = 0; g < groups; g++)
-		memcpy(at + (size_t)g * PL_LANES, (const char *)s->scales + ((size_t)i * groups + g) * 2, 2);
+	for (int32_t g = 0; g < groups; g++) {
+		uint16_t *const to_scale = at + (size_t)g * PL_LANES;
+		memcpy(to_scale, (const char *)s->scales + ((size_t)i * groups + g) * 2, 2);
+		bad |= (*to_scale & 0x7c00) == 0x7c00;
+	}
+	return bad;
 }
 
 // float_row packs one row of floats and returns 1 if one of them isn't finite.
@@ -167,17 +187,26 @@ int pl_pack(const pl_matrix *to, void *data, void *scales, const pl_source *s, i
 			n = PL_LANES;
 			switch (to->type) {
 			case PL_BF16: bad |= block(PL_BF16, at, from, words); break;
-			case PL_W8: block(PL_W8, at, from, words); break;
+			case PL_W8: bad |= block(PL_W8, at, from, words); break;
 			default: block(PL_W4, at, from, words);
 			}
 		} else if (quant) {
-			quant_row(to, data, s, i, row);
+			bad |= quant_row(to, data, s, i, row);
 		} else {
 			bad |= float_row(to, data, s, i, row);
 		}
 		for (int32_t r = 0; quant && r < n; r++)
-			quant_scales(to, scales, s, i + r, row + r);
+			bad |= quant_scales(to, scales, s, i + r, row + r);
 		i += n;
 	}
 	return bad;
+}
+
+int pl_trim(void)
+{
+#if defined(__GLIBC__)
+	return malloc_trim(0);
+#else
+	return 0;
+#endif
 }

@@ -21,6 +21,9 @@ enum { PL_RED_ZONE = 0 };
 #endif
 void pl_forbid(void *p, size_t bytes);
 
+// pl_trim gives free memory of C's heap back to the system, and says whether there was any.
+int pl_trim(void);
+
 // pl_source is a row-major weight matrix of a checkpoint and where its rows and
 // columns go: row i to first + (i/row_group)·row_stride + i%row_group, column k to
 // (k/col_group)·col_stride + k%col_group.
@@ -34,8 +37,8 @@ typedef struct {
 
 // pl_pack writes rows [lo, hi) of a source into a packed matrix, whose memory is zero
 // before. A quantised matrix takes sources of its own type only, and W4 only such as
-// keep their columns, because groups are of columns. It returns 1 if a weight is
-// infinite or not a number, else 0; scales are its caller's to check.
+// keep their columns, because groups are of columns. It returns 0 if all numbers are
+// sound, else 1: infinite or not a number, or -128 in W8; a huge scale, which may do yet.
 int pl_pack(const pl_matrix *to, void *data, void *scales, const pl_source *from, int32_t lo, int32_t hi);
 
 #endif

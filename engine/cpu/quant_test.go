@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/paceline/paceline/engine/model"
@@ -188,6 +189,38 @@ func TestPackQuantised(t *testing.T) {
 						t.Fatalf("%s, %d×%d: [%d][%d] is %v, want %v", d, s.rows, s.cols, r, c, got, v[r*s.cols+c])
 					}
 				}
+			}
+		}
+	}
+}
+
+// TestPackUnsound: what Tensor.CheckFinite refuses is noticed while packing, wherever it lies.
+func TestPackUnsound(t *testing.T) {
+	for _, d := range quantised {
+		for _, s := range []struct{ rows, cols int }{{16, 256}, {19, 30}, {40, 296}} {
+			sound, _ := quantisedMatrix(t, d, s.rows, s.cols)
+			if _, ok := packMatrix(d, sound); !ok {
+				t.Fatalf("%s %d×%d: a sound matrix is refused", d, s.rows, s.cols)
+			}
+			plant := func(what string, change func(t *model.Tensor)) {
+				bad := sound
+				bad.Data, bad.Scales = slices.Clone(sound.Data), slices.Clone(sound.Scales)
+				change(&bad)
+				if _, ok := packMatrix(d, bad); ok || bad.CheckFinite() == nil {
+					t.Errorf("%s %d×%d: %s isn't noticed", d, s.rows, s.cols, what)
+				}
+			}
+			last := len(sound.Scales)
+			plant("an infinite scale", func(t *model.Tensor) {
+				if d == model.W8 {
+					binary.LittleEndian.PutUint32(t.Scales[last-4:], 0xff800000)
+				} else {
+					binary.LittleEndian.PutUint16(t.Scales[last-2:], 0x7c00)
+				}
+			})
+			if d == model.W8 {
+				plant("a number of -128", func(t *model.Tensor) { t.Data[len(t.Data)/2] = 0x80 })
+				plant("a scale that overflows", func(t *model.Tensor) { binary.LittleEndian.PutUint32(t.Scales, math.Float32bits(1e38)) })
 			}
 		}
 	}

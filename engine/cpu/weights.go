@@ -241,18 +241,15 @@ func (l *loader) pack(mx *matrix) error {
 		if err != nil {
 			return err
 		}
-		if t.Scales != nil {
-			if mx.typ != C.PL_F32 {
-				err = t.CheckFinite()
-			} else {
-				t, err = widened(t)
-			}
-			if err != nil {
+		if t.Scales != nil && mx.typ == C.PL_F32 {
+			if t, err = widened(t); err != nil {
 				return err
 			}
 		}
 		if !packPart(mx, p, t) {
-			return t.CheckFinite()
+			if err := t.CheckFinite(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -268,7 +265,7 @@ func widened(t model.Tensor) (model.Tensor, error) {
 	return model.Tensor{Name: t.Name, DType: model.F32, Shape: t.Shape, Data: data}, nil
 }
 
-// packPart is false if a weight isn't finite.
+// packPart is false if a weight isn't sound, or it isn't sure that all are.
 func packPart(mx *matrix, p part, t model.Tensor) bool {
 	rows, cols := t.Shape[0], t.Shape[1]
 	var pin runtime.Pinner // for tensors that lie in Go's own memory
