@@ -152,6 +152,7 @@ func (r *round) trial(e *execution, index int, low floor, truth func(*exchange, 
 	w.ClientCPU = r.clientCPU(w, low)
 	values, reasons := Values(w)
 	reasons = append(reasons, judgeTrial(e.cell, w, values)...)
+	reasons = append(reasons, judgeCache(e.cell, w, headOf(e.cell, r.tok, target.TraitsOf(r.target)))...)
 	reasons = append(reasons, r.telemetry.throttled(s)...)
 	if r.deps.Environment.Hardware.GPUCount > 0 {
 		reasons = append(reasons, judgeGPUs(r.telemetry.gpus(s))...)
@@ -230,7 +231,9 @@ func (r *round) usage(ctx context.Context, out *result.CellResult) {
 	}
 	bytes("mem_weights", u.Weights)
 	bytes("mem_peak_alloc", u.PeakAlloc)
-	bytes("mem_peak_process", u.ProcessRSSPeak)
+	if r.first { // the peak of a process that held another subject before is not this one's
+		bytes("mem_peak_process", u.ProcessRSSPeak)
+	}
 	if u.KVBytesPerToken != nil {
 		out.Values = append(out.Values, result.Value{Metric: "kv_bytes_per_token", Value: *u.KVBytesPerToken, N: 1})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 
@@ -55,7 +56,7 @@ func (p *prompts) request(phase, index int) (target.Request, error) {
 		ID:  fmt.Sprintf("%s.%d.%d", p.cell.Digest, phase, index),
 		API: q.API, MaxTokens: q.MaxTokens, IgnoreEOS: q.IgnoreEOS, Stream: q.Stream,
 		Temperature: q.Temperature, TopP: q.TopP, TopK: q.TopK,
-		Seed: child(p.cell.Seed, "sampling", phase, index), NoCache: bust,
+		Seed: child(p.cell.Seed, "sampling", phase, index), NoCache: bust, NoKV: q.NoKV,
 	}
 	if p.cell.Data.Type == "synthetic" {
 		return r, p.synthetic(&r, phase, index)
@@ -112,24 +113,35 @@ func marker(n uint64) string {
 }
 
 // synthetic fills in a text of exactly ISL tokens. Under "shared" every request of
-// the cell has the same one.
+// the cell has the same one, but for its last Tail tokens.
 func (p *prompts) synthetic(r *target.Request, phase, index int) error {
 	nonce := p.nonce
 	if p.traits.HonoursNoCache {
 		nonce = "" // every round does the same work
 	}
-	seed := child(p.cell.Seed, "synthetic "+nonce, phase, index)
+	own := child(p.cell.Seed, "synthetic "+nonce, phase, index)
+	seed, tail := own, 0
 	if p.cell.Request.Cache == "shared" {
-		seed = child(p.cell.Seed, "synthetic shared")
+		seed, tail = child(p.cell.Seed, "synthetic shared"), p.cell.Data.Tail
 	}
 	if p.tok == nil {
-		r.Text = wordsOnly(seed, p.cell.Data.ISL)
+		r.Text = wordsOnly(seed, p.cell.Data.ISL-tail)
+		if tail > 0 {
+			r.Text += " " + wordsOnly(own, tail)
+		}
 		return nil
 	}
 	for try := range 16 {
 		ids, err := p.words(child(seed, "words", try))
 		if err != nil {
 			return err
+		}
+		if tail > 0 {
+			other, err := p.words(child(own, "tail", try))
+			if err != nil {
+				return err
+			}
+			ids = append(slices.Clone(ids[:len(ids)-tail]), other[:tail]...)
 		}
 		if p.traits.TakesIDs {
 			r.IDs = ids
