@@ -22,47 +22,41 @@ import (
 // longest that a model's default system prompt was seen to be, and a block's rest.
 const headUnknown = 64
 
-// head is how many tokens at the beginning every prompt of a cell has in common though
+// headOf is how many tokens at the beginning every prompt of a cell has in common though
 // its cache is "bust".
-type head struct {
-	tokens int
-	known  bool
-}
-
-// headOf counts the head of a cell's prompts.
-func headOf(c spec.Cell, tok target.Tokenizer, traits target.Traits) head {
+func headOf(c spec.Cell, tok target.Tokenizer, traits target.Traits) int {
 	if c.Request.API != "chat" || traits.HonoursNoCache || traits.TakesIDs && c.Data.Type == "synthetic" {
-		return head{0, true}
+		return 0
 	}
 	if tok == nil {
-		return head{headUnknown, false}
+		return headUnknown
 	}
 	// The template with two markers: what they have in common, and one token that may
 	// reach over the end of it.
 	const a, b = "[aaaa", "[bbbb"
 	one, err := tok.Prompt("", a)
 	if err != nil {
-		return head{headUnknown, false}
+		return headUnknown
 	}
 	before, _, found := strings.Cut(one, a)
 	if !found {
-		return head{headUnknown, false}
+		return headUnknown
 	}
 	x, errX := tok.Encode(before + a)
 	y, errY := tok.Encode(before + b)
 	if errX != nil || errY != nil {
-		return head{headUnknown, false}
+		return headUnknown
 	}
 	n := 0
 	for n < len(x) && n < len(y) && x[n] == y[n] {
 		n++
 	}
-	return head{n, true}
+	return n
 }
 
 // judgeCache gives the reasons for which a trial wasn't as cold or as warm as its cell
 // says. Where the subject doesn't tell, it only warns: of what was to be warm.
-func judgeCache(c spec.Cell, w Window, h head) []result.Reason {
+func judgeCache(c spec.Cell, w Window, head int) []result.Reason {
 	warm := c.Request.Cache == "shared"
 	if warm && c.Data.Type != "synthetic" {
 		return nil
@@ -71,10 +65,10 @@ func judgeCache(c spec.Cell, w Window, h head) []result.Reason {
 	for _, s := range w.Own {
 		switch {
 		case s.Error != "" || s.CancelAt != 0:
-		case !warm && s.CachedTokens > h.tokens:
+		case !warm && s.CachedTokens > head:
 			beyond := ""
-			if h.tokens > 0 {
-				beyond = fmt.Sprintf(", more than the %d that a chat template may begin with", h.tokens)
+			if head > 0 {
+				beyond = fmt.Sprintf(", more than the %d that a chat template may begin with", head)
 			}
 			return []result.Reason{{Code: "cache", Detail: fmt.Sprintf(
 				"request %d found %d tokens of its prompt in the prefix cache%s, where every prompt was to be new", s.Index, s.CachedTokens, beyond)}}

@@ -75,25 +75,25 @@ func TestHeadOfATemplate(t *testing.T) {
 		cell   func(*spec.Cell)
 		tok    target.Tokenizer
 		traits target.Traits
-		want   head
+		want   int
 	}{
-		{"no template", nil, templated{}, target.Traits{}, head{0, true}},
-		{"an engine that can be told", chat, templated{}, target.Traits{HonoursNoCache: true}, head{0, true}},
-		{"a server", chat, templated{}, target.Traits{}, head{5, true}},
-		{"a server whose tokens can't be counted", chat, nil, target.Traits{}, head{headUnknown, false}},
+		{"no template", nil, templated{}, target.Traits{}, 0},
+		{"an engine that can be told", chat, templated{}, target.Traits{HonoursNoCache: true}, 0},
+		{"a server", chat, templated{}, target.Traits{}, 5},
+		{"a server whose tokens can't be counted", chat, nil, target.Traits{}, headUnknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cell := cellOf(c.cell)
 			got := headOf(cell, c.tok, c.traits)
 			if got != c.want {
-				t.Fatalf("got %+v, want %+v", got, c.want)
+				t.Fatalf("got %d, want %d", got, c.want)
 			}
 			at := func(cached int) []string {
 				w := Window{Own: []result.Sample{{Index: 3, PromptTokens: 500, CachedTokens: cached, CachedKnown: true}}}
 				return codes(judgeCache(cell, w, got), false)
 			}
-			if in, out := at(c.want.tokens), at(c.want.tokens+1); len(in) != 0 || !slices.Equal(out, []string{"cache"}) {
-				t.Errorf("%d cached tokens give %v, one more %v", c.want.tokens, in, out)
+			if in, out := at(c.want), at(c.want+1); len(in) != 0 || !slices.Equal(out, []string{"cache"}) {
+				t.Errorf("%d cached tokens give %v, one more %v", c.want, in, out)
 			}
 		})
 	}
