@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -25,5 +26,13 @@ func TestVariants(t *testing.T) {
 	_, err := engineOf(nil)(t.Context(), harness.Order{Subject: result.Subject{Target: "engine-w6"}, ModelDir: t.TempDir()})
 	if err == nil || !strings.Contains(err.Error(), `no variant "engine-w6"`) {
 		t.Errorf("a variant that isn't one: %v", err)
+	}
+}
+
+// TestUnsupportedIsTheRequests: what no target of this kind can do, the suite has to leave.
+func TestUnsupportedIsTheRequests(t *testing.T) {
+	err := fmt.Errorf("round 1: workload w has kv_cache: off: %w", harness.ErrUnsupported)
+	if got := classify(err); got.Class != wire.ClassRequest || !strings.Contains(got.Message, "kv_cache: off") {
+		t.Errorf("got %+v", got)
 	}
 }

@@ -48,7 +48,7 @@ type usage struct {
 }
 
 type timings struct {
-	Cached int `json:"cache_n"`
+	Cached *int `json:"cache_n"`
 }
 
 // An answer may have so many content-bearing events for each token asked for, and so
@@ -104,8 +104,8 @@ func (a *answer) chunk(data []byte, at time.Time) error {
 			a.reply.Cached, a.reply.CachedKnown = d.CachedTokens, true
 		}
 	}
-	if c.Timings != nil && c.Timings.Cached > 0 {
-		a.reply.Cached, a.reply.CachedKnown = c.Timings.Cached, true
+	if c.Timings != nil && c.Timings.Cached != nil && (*c.Timings.Cached > 0 || !a.reply.CachedKnown) {
+		a.reply.Cached, a.reply.CachedKnown = *c.Timings.Cached, true
 	}
 	var piece string
 	for _, ch := range c.Choices {
