@@ -83,6 +83,18 @@ race: tokenizers ## the concurrent packages under the race detector
 	@$(NATIVE) go test -json -race -tags native $(LAZY) ./agent/... ./internal/bus/... ./internal/proc/... ./coordinator/... \
 	./bench/load/... ./bench/harness/... ./bench/target/openai/... ./bench/target/server/... ./client/... ./engine ./engine/model/hub ./engine/sched/... ./engine/serve ./engine/cpu/... ./worker/... | $(SUM)
 
+.PHONY: test-arm64
+test-arm64: ## the CPU backend on aarch64, by cross compiler and emulator
+	@COUNTS=$(COUNTS) build/arm64.sh
+
+.PHONY: sanitize
+sanitize: ## the C code under the address, undefined-behaviour and thread sanitizers
+	@COUNTS=$(COUNTS) build/sanitize.sh
+
+.PHONY: soak
+soak: tokenizers ## engines opened, used at random and closed SOAK (300) times, and all they took given back
+	@PACELINE_SOAK_CYCLES=$(or $(SOAK),300) $(NATIVE) go test -json -count=1 -tags native $(LAZY) -timeout 20m -run 'Soak' ./engine | $(SUM)
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@build/fuzz.sh
@@ -108,4 +120,4 @@ clean: ## remove what was built here; the caches outside stay
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*?## ' '/^## /{printf "\n%s\n", substr($$0,4)} /^[a-z-]+:.*## /{split($$1,a,":"); printf "  make %-15s %s\n", a[1], $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*?## ' '/^## /{printf "\n%s\n", substr($$0,4)} /^[a-z0-9-]+:.*## /{split($$1,a,":"); printf "  make %-15s %s\n", a[1], $$2}' $(MAKEFILE_LIST)

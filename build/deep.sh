@@ -29,7 +29,7 @@ long() {
 	PACELINE_DEEP=1 go test -count=1 -tags native -ldflags '-extldflags=-Wl,-z,lazy' -run 'TestLongContext|TestShapes' -v ./engine/...
 }
 
-shards=(fuzz gate example long)
+shards=(fuzz gate example long arm64 sanitize)
 commit=$(git rev-parse HEAD)
 n=${SHARD:-$((16#${commit:0:6} % ${#shards[@]}))}
 shard=${shards[$n]}
@@ -38,5 +38,7 @@ case $shard in
 fuzz) FUZZTIME=${FUZZTIME:-4s} build/fuzz.sh ;;
 gate) PACELINE_DEEP=1 go test -count=1 -run 'Simulation' -v ./judge/gate/... ./engine/sched ;;
 example) example ;;
-long) long ;;
+long) long && make soak COUNTS="${COUNTS:-}" ;;
+arm64) make test-arm64 COUNTS="${COUNTS:-}" ;;
+sanitize) make sanitize COUNTS="${COUNTS:-}" ;;
 esac

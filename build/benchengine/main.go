@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,8 +67,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return func(dir string) error { o.find.models[format] = dir; return nil }
 	}
 	fs.Func("model", "model `folder` in bf16 (default: a synthetic Qwen2.5-0.5B, made once in the cache)", model("bf16"))
-	fs.Func("model-w8", "the same model's `folder` quantised to W8 (default: quantised while it is loaded)", model("w8"))
-	fs.Func("model-w4", "the same model's `folder` quantised to W4", model("w4"))
+	fs.Func("model-w8", "the same model's `folder` quantised to W8 (default: made once in the cache)", model("w8"))
+	fs.Func("model-w4", "the same model's `folder` quantised to W4 (default: made once in the cache)", model("w4"))
 	fs.StringVar(&o.find.script, "peers", "build/peers.sh", "the `script` that says where the peers are")
 	fs.IntVar(&o.find.threads, "threads", physicalCores(), "threads of every program (default: one a core)")
 	fs.IntVar(&o.rounds, "rounds", defaultRounds, "measurements of each program in each row")
@@ -123,6 +124,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 		return report.Render(stdout, o.format, d)
+	}
+	for _, r := range rows {
+		if !slices.Contains(o.find.formats, r.Ours.Format) {
+			o.find.formats = append(o.find.formats, r.Ours.Format)
+		}
 	}
 	programs, versions, err := o.find.all(ctx, stderr)
 	if err != nil {

@@ -26,7 +26,7 @@ const driverContext = 4096
 
 // driver is one measurement of the engine.
 type driver struct {
-	folder, weights, compute        string
+	folder, compute                 string
 	threads, prompt, decode, stream int
 	port                            int
 	out                             io.Writer
@@ -43,8 +43,7 @@ func measureMain(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	fs := flag.NewFlagSet("benchengine -measure "+args[0], flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&d.folder, "folder", "", "of the model")
-	fs.StringVar(&d.weights, "weights", "", "format that the weights are quantised to while they are loaded")
-	fs.StringVar(&d.compute, "compute", "f32", "of activations")
+	fs.StringVar(&d.compute, "compute", "", "type of activations")
 	fs.IntVar(&d.threads, "threads", 0, "that compute")
 	fs.IntVar(&d.prompt, "prompt", 0, "tokens")
 	fs.IntVar(&d.decode, "decode", 0, "tokens")
@@ -70,7 +69,7 @@ func measureMain(ctx context.Context, args []string, stdout, stderr io.Writer) i
 func (d driver) measure(ctx context.Context, kind plan.Kind) (m output.Measured, err error) {
 	began := time.Now()
 	e, err := engine.Open(ctx, engine.Options{
-		ModelDir: d.folder, Weights: d.weights, Compute: d.compute, Threads: d.threads, MaxContext: driverContext,
+		ModelDir: d.folder, Compute: d.compute, Threads: d.threads, MaxContext: driverContext,
 	})
 	if err != nil {
 		return m, err
@@ -102,19 +101,16 @@ func (d driver) measure(ctx context.Context, kind plan.Kind) (m output.Measured,
 	s := e.Stats()
 	m.Note = fmt.Sprintf("%s, weights %s, activations %s, KV %d bytes a token, %d threads",
 		s.Backend.ISA, s.Backend.Weights, s.Backend.Compute, s.BytesPerPage/backend.PageTokens, s.Backend.Threads)
-	sizes := weightSizes(e.Model().Config, d.format(e))
+	sizes := weightSizes(e.Model().Config, format(e))
 	m.BytesPerToken = float64(sizes.perToken)
 	m.NeededBytes = float64(sizes.all + s.BytesPerPage*driverContext/backend.PageTokens)
 	return m, nil
 }
 
 // format of the weights as they are computed with.
-func (d driver) format(e *engine.Engine) string {
-	if d.weights != "" {
-		return d.weights
-	}
-	if w := strings.ToLower(e.Stats().Backend.Weights); strings.HasPrefix(w, "w") {
-		return w[:min(2, len(w))]
+func format(e *engine.Engine) string {
+	if w := e.Stats().Backend.Weights; w == "w8" || w == "w4" {
+		return w
 	}
 	return "bf16"
 }

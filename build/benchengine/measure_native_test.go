@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -31,16 +32,30 @@ func smallModel(t *testing.T) string {
 // command that benchengine would run.
 func TestDriverMeasuresTheEngine(t *testing.T) {
 	dir := smallModel(t)
-	programs := output.Programs{Engine: "self", Models: map[string]string{"bf16": dir}, PlainFolder: dir, Threads: 1}
+	t.Setenv("PACELINE_CACHE", t.TempDir())
+	w8, err := packedModel(t.Context(), dir, "w8", io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := packedModel(t.Context(), dir, "w8", io.Discard); err != nil || again != w8 {
+		t.Errorf("the second call gives %q, %v, want %q", again, err, w8)
+	}
+	models := map[string]string{"bf16": dir, "w8": w8}
+	programs := output.Programs{Engine: "self", Models: models, Plain: models, Threads: 1}
+	perToken := map[string]float64{}
 	for _, task := range []plan.Task{
-		{Kind: plan.Decode, Decode: 8},
+		{Kind: plan.Decode, Decode: 8, Compute: "f32"},
+		{Kind: plan.Decode, Decode: 8, Format: "w8"},
 		{Kind: plan.Prefill, Prompt: 100, Compute: "bf16"},
 		{Kind: plan.Streams, Prompt: 8, Decode: 64, Streams: 3},
 		{Kind: plan.Memory, Prompt: 4000, Decode: 96},
 		{Kind: plan.Start, Prompt: 16},
 	} {
-		task.Program, task.Format = plan.Engine, "bf16"
-		t.Run(string(task.Kind), func(t *testing.T) {
+		task.Program = plan.Engine
+		if task.Format == "" {
+			task.Format = "bf16"
+		}
+		t.Run(string(task.Kind)+" "+task.Format, func(t *testing.T) {
 			args, err := programs.Command(task, 0)
 			if err != nil {
 				t.Fatal(err)
@@ -53,10 +68,14 @@ func TestDriverMeasuresTheEngine(t *testing.T) {
 			if err != nil || r.BytesPerToken < 1e6 || r.NeededBytes <= r.BytesPerToken || !strings.Contains(r.Note, "1 threads") {
 				t.Errorf("%+v, %v from %s", r, err, out.String())
 			}
+			perToken[task.Format] = r.BytesPerToken
 			if first, _, _ := strings.Cut(out.String(), "\n"); task.Kind == plan.Start && first != "{}" {
 				t.Errorf("no line came with the first token but %q", first)
 			}
 		})
+	}
+	if b, w := perToken["bf16"], perToken["w8"]; w > 0.6*b || w < 0.4*b {
+		t.Errorf("W8 reads %v bytes a token and bf16 %v", w, b)
 	}
 }
 
@@ -72,7 +91,7 @@ func TestDriverSaysWhatItCannot(t *testing.T) {
 		{"an unknown kind", []string{"dance", "-folder", dir}, 1, `"dance"`},
 		{"an unknown flag", []string{"decode", "-what"}, 2, "-what"},
 		{"no model", []string{"decode", "-folder", filepath.Join(dir, "nothing")}, 1, "nothing"},
-		{"an unknown format", []string{"decode", "-folder", dir, "-weights", "w3", "-decode", "1"}, 0, "w3"},
+		{"activations that the format has not", []string{"decode", "-folder", dir, "-compute", "int8", "-decode", "1"}, 1, "int8"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out, errs bytes.Buffer

@@ -19,3 +19,8 @@ func measureMain(_ context.Context, _ []string, _, stderr io.Writer) int {
 func syntheticModel(context.Context, io.Writer) (string, error) {
 	return "", errors.New("this build can't make the synthetic model: build it with -tags native, as 'make bench-engine' does, or name a folder by -model")
 }
+
+// packedModel says that this flavour can quantise none.
+func packedModel(_ context.Context, _, format string, _ io.Writer) (string, error) {
+	return "", fmt.Errorf("this build can't quantise the model: build it with -tags native, as 'make bench-engine' does, or name a folder by -model-%s", format)
+}

@@ -18,14 +18,15 @@ import (
 // places says where to look for programs and models.
 type places struct {
 	models  map[string]string // by format, as given
+	formats []string          // that the engine is measured in
 	script  string            // build/peers.sh
 	threads int
 }
 
-// all finds every program and model; the synthetic model and llama.cpp's files are made
-// where they are missing. versions are of the peers, by name.
+// all finds every program and model; the synthetic model, its quantised folders and
+// llama.cpp's files are made where they are missing. versions are of the peers, by name.
 func (p places) all(ctx context.Context, stderr io.Writer) (output.Programs, map[string]string, error) {
-	programs := output.Programs{Models: map[string]string{}, GGUF: map[string]string{}, Threads: p.threads, Script: filepath.Join(filepath.Dir(p.script), "peers", "transformers_peer.py")}
+	programs := output.Programs{Models: map[string]string{}, Plain: map[string]string{}, GGUF: map[string]string{}, Threads: p.threads, Script: filepath.Join(filepath.Dir(p.script), "peers", "transformers_peer.py")}
 	for format, dir := range p.models {
 		if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
 			return programs, nil, fmt.Errorf("the %s model %s is no model folder: %w", format, dir, err)
@@ -41,8 +42,15 @@ func (p places) all(ctx context.Context, stderr io.Writer) (output.Programs, map
 			return programs, nil, err
 		}
 	}
-	if programs.PlainFolder, err = withoutTokenizer(programs.Models["bf16"]); err != nil {
-		return programs, nil, err
+	for _, format := range p.formats {
+		if programs.Models[format] == "" {
+			if programs.Models[format], err = packedModel(ctx, programs.Models["bf16"], format, stderr); err != nil {
+				return programs, nil, err
+			}
+		}
+		if programs.Plain[format], err = withoutTokenizer(programs.Models[format]); err != nil {
+			return programs, nil, err
+		}
 	}
 	if programs.Vocabulary, err = vocabulary(programs.Models["bf16"]); err != nil {
 		return programs, nil, err

@@ -38,13 +38,13 @@ esac
 			t.Fatal(err)
 		}
 	}
-	p := places{models: map[string]string{"bf16": dir}, script: filepath.Join(dir, "peers.sh"), threads: 3}
+	p := places{models: map[string]string{"bf16": dir}, script: filepath.Join(dir, "peers.sh"), threads: 3, formats: []string{"bf16"}}
 	got, versions, err := p.all(t.Context(), &bytes.Buffer{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.Llama != "/l" || got.Python != "/t/python" || got.Candle != "" || got.GGUF["q8_0"] != "/g/q8" || got.GGUF["q4_0"] != "" ||
-		got.Threads != 3 || got.Vocabulary != 2048 || got.Models["bf16"] != dir || versions["llama.cpp"] != "llama 1" {
+		got.Threads != 3 || got.Vocabulary != 2048 || got.Models["bf16"] != dir || got.Plain["bf16"] == "" || versions["llama.cpp"] != "llama 1" {
 		t.Errorf("%+v, versions %v", got, versions)
 	}
 	p.script = filepath.Join(dir, "nowhere.sh")

@@ -26,7 +26,7 @@ func play(part string, args []string) int {
 		switch {
 		case flags["-measure"] == "ttft":
 			return playServer(flags["-port"])
-		case flags["-weights"] == "w4":
+		case flags["-folder"] == "no-w4":
 			return line(output.Measured{Unsupported: "no W4 here"})
 		case flags["-measure"] == "start":
 			fmt.Println("{}")

@@ -53,7 +53,7 @@ func fakePrograms(t *testing.T) output.Programs {
 		script(t, filepath.Join(dir, name), name)
 	}
 	return output.Programs{
-		Engine: script(t, filepath.Join(dir, "engine"), "engine"), Models: map[string]string{"bf16": dir}, PlainFolder: dir,
+		Engine: script(t, filepath.Join(dir, "engine"), "engine"), Models: map[string]string{"bf16": dir, "w8": dir, "w4": "no-w4"}, Plain: map[string]string{"bf16": dir},
 		Llama: dir, GGUF: map[string]string{"bf16": "b", "q8_0": "8", "q4_0": "4"},
 		Candle: script(t, filepath.Join(dir, "candle"), "rates"), Python: script(t, filepath.Join(dir, "python"), "rates"),
 		Script: "t.py", Threads: 2, Vocabulary: 2000,
@@ -99,7 +99,7 @@ func TestAllRowsEndToEndWithPlayedPrograms(t *testing.T) {
 					t.Errorf("%s: %s of %d rounds: %s", id, o.Verdict, o.Ours.N, o.Why)
 				}
 			case verdict == "":
-				if o.Verdict != plan.NotMeasured || !strings.Contains(o.Why, "not in this build") {
+				if o.Verdict != plan.NotMeasured || !strings.Contains(o.Why, "can't be measured here") {
 					t.Errorf("%s: %s because %q", id, o.Verdict, o.Why)
 				}
 			case o.Verdict != verdict:

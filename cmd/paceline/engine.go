@@ -22,6 +22,8 @@ type engineFlags struct {
 	weights string
 	kv      string
 	isa     string
+	guess   int
+	noCache bool
 	threads int
 	context int
 	hint    int   // positions that are needed at most; 0: the model's limit
@@ -35,12 +37,14 @@ func (f *engineFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.kv, "kv", "", "keys and values in the cache: f32, bf16 or int8 (default: f32 where --compute is, else bf16)")
 	cmd.Flags().StringVar(&f.weights, "weights", "", "quantise while loading: w8 or w4; bf16 wants them stored so (default: as they are stored)")
 	cmd.Flags().StringVar(&f.isa, "isa", "", "kernel set: amx, avx512bf16, avx512vnni, avx512, avx2, neondot, neon or scalar (default: the best this CPU has)")
+	cmd.Flags().IntVar(&f.guess, "speculate", 0, "guess up to so many tokens ahead from repetitions in the text; the answer stays the same (default: off)")
+	cmd.Flags().BoolVar(&f.noCache, "no-prefix-cache", false, "compute every prompt whole, whatever was computed before")
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads that compute (default: one a core)")
 	cmd.Flags().IntVar(&f.context, "context", 0, "positions a sequence may have (default: the model's limit)")
 }
 
 func (f *engineFlags) open(cmd *cobra.Command, dir string) (*engine.Engine, error) {
-	o := engine.Options{ModelDir: dir, Backend: f.backend, Compute: f.compute, Weights: f.weights, KV: f.kv, ISA: f.isa, Threads: f.threads, MaxContext: f.context, ContextHint: f.hint, KVBytes: f.kvBytes}
+	o := engine.Options{ModelDir: dir, Backend: f.backend, Compute: f.compute, Weights: f.weights, KV: f.kv, Speculate: f.guess, NoPrefixCache: f.noCache, ISA: f.isa, Threads: f.threads, MaxContext: f.context, ContextHint: f.hint, KVBytes: f.kvBytes}
 	for _, s := range f.faults {
 		fault, err := engine.ParseFault(s)
 		if err != nil {

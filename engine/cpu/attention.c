@@ -39,7 +39,13 @@ static float scale_of(const float *x, int32_t n, float *up)
 	return most / 127.0f;
 }
 
-static int8_t to_s8(float x) { return (int8_t)(x >= -127 && x <= 127 ? nearbyintf(x) : 0); }
+// to_s8 rounds what scale_of has brought to ±127, or by rounding just beyond; 0 for what
+// isn't a number.
+static int8_t to_s8(float x)
+{
+	const float w = nearbyintf(x);
+	return (int8_t)(w >= -127 && w <= 127 ? w : 0);
+}
 
 // put_key stores a key as output `place` of the page.
 static void put_key(const pl_model *m, kv to, int32_t place, const float *x)

@@ -99,7 +99,7 @@ func openOn(c *model.Checkpoint, o Options, cores int) (_ *engine, err error) {
 		return nil, fmt.Errorf("start %d threads: the system has no more to give", o.Threads-1)
 	}
 	e.model.team = e.team
-	e.configure(isa)
+	e.configure(isa, l.widens())
 	e.memory = backend.Memory{Weights: e.weights.size, KV: e.kv.size, Activation: e.scratch.size}
 	e.info = backend.Info{
 		Name: "cpu", Device: deviceName(), ISA: isa.name, Compute: o.Compute,
@@ -189,8 +189,9 @@ func (e *engine) allocate(dot bool) error {
 	return nil
 }
 
-// configure writes the sizes.
-func (e *engine) configure(isa kernelSet) {
+// configure writes the sizes. widened says that some weights are held in f32, which the dot
+// instruction doesn't take.
+func (e *engine) configure(isa kernelSet, widened bool) {
 	c, d, m := e.config, dimsOf(e.config), e.model
 	m.kernels = isa.c
 	m.layers, m.heads, m.kv_heads = C.int32_t(c.Layers), C.int32_t(c.Heads), C.int32_t(c.KVHeads)
@@ -205,7 +206,7 @@ func (e *engine) configure(isa kernelSet) {
 	}
 	if e.options.Compute == "bf16" {
 		m.round = 1
-		if isa.c.gemm_dot != nil {
+		if isa.c.gemm_dot != nil && !widened {
 			m.dot = 1
 		}
 	}

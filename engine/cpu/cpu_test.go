@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/paceline/paceline/engine/backend"
@@ -189,18 +190,31 @@ func TestAgainstOracle(t *testing.T) {
 	}
 }
 
+// formats are the ways to hold weights and the KV cache: all of them for the shape that has the
+// most to go wrong, the plain ones for the others.
+func formats(shape string) []Options {
+	list := []Options{{}, {Compute: "bf16"}, {Weights: "w8"}, {Weights: "w4", KV: "int8"}}
+	if shape != "even" {
+		list = append(list, Options{KV: "bf16"}, Options{KV: "int8"}, Options{Compute: "bf16", KV: "f32"}, Options{Compute: "bf16", KV: "int8"},
+			Options{Weights: "w8", KV: "f32"}, Options{Weights: "w4"})
+	}
+	return list
+}
+
 // TestSameBits: a sequence's numbers don't depend on the chunks of its prompt, on
 // the company it computes in, or on the number of threads.
 func TestSameBits(t *testing.T) {
 	for name, c := range shapes() {
 		t.Run(name, func(t *testing.T) {
 			m := checkpoint(t, c)
-			for _, compute := range []string{"f32", "bf16"} {
+			for _, o := range formats(name) {
 				eachISA(t, func(t *testing.T, k kernelSet) {
 					const n = 141
 					ids, other := prompt(n, c.VocabSize), prompt(77, c.VocabSize)
-					b := opened(t, m, Options{ISA: k.name, Compute: compute})
-					one := opened(t, m, Options{ISA: k.name, Compute: compute, Threads: 1})
+					o.ISA = k.name
+					b := opened(t, m, o)
+					o.Threads = 1
+					one := opened(t, m, o)
 					table, elsewhere := pageList(n, 0, 3), pageList(n, 1, 3)
 					want := chunked(t, b, ids, table, n)
 					for _, size := range []int{1, 7, 16, 64, 65, 140} {
@@ -229,34 +243,57 @@ func TestSameBits(t *testing.T) {
 	}
 }
 
-// TestBF16 bounds what rounded activations cost. Each of the four products of a
-// layer rounds its activations by at most 2^-9; through L layers the random
-// errors of the residual stream add up to about 2^-9·√(4L) of the logits' size.
-// Four times that is a bound no sound kernel reaches and a wrong one does.
-func TestBF16(t *testing.T) {
-	c := shapes()["even"]
-	m := checkpoint(t, c)
-	ids := prompt(100, c.VocabSize)
-	table := pageList(len(ids), 0, 1)
-	want := chunked(t, oracle(t, m), ids, table, len(ids))
-	var size float64
-	for _, v := range want {
-		size += float64(v) * float64(v)
+// TestRounded bounds what rounded numbers cost, against the oracle with the same weights. Each
+// of the four products of a layer rounds its activations: to bf16 by at most 2^-9 of each; to
+// s8 by a uniform error of a step, which is 1/127 of the largest of a group, about 2.7 standard
+// deviations of 128 normal numbers: 2.7/127/√12 = 0.006 of their size. Keys and values are two
+// more such roundings. Through L layers the random errors of the residual stream add up to the
+// root of the sum of their squares, of the logits' size. Four times that is a bound that no sound
+// kernel reaches and a wrong one does.
+func TestRounded(t *testing.T) {
+	rounding := map[string]float64{"f32": 0, "bf16": 1.0 / 512, "int8": 0.006}
+	for _, shape := range []string{"even", "odd", "group"} {
+		c := shapes()[shape]
+		m := checkpoint(t, c)
+		ids := prompt(100, c.VocabSize)
+		table := pageList(len(ids), 0, 1)
+		want := map[string][]float32{}
+		for _, weights := range []string{"", "w8", "w4"} {
+			b, err := ref.Open(m, ref.Options{Weights: weights})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want[weights] = slices.Clone(chunked(t, b, ids, table, len(ids)))
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, o := range formats(shape)[1:] {
+			eachISA(t, func(t *testing.T, k kernelSet) {
+				o.ISA = k.name
+				e := opened(t, m, o)
+				diff := distance(chunked(t, e, ids, table, 64), want[o.Weights])
+				act, kv := rounding[e.info.Compute], rounding[e.info.KV]
+				bound := 4 * math.Sqrt(float64(c.Layers)*(4*act*act+2*kv*kv))
+				t.Logf("%s, %s, KV %s: relative difference %.2g of %.2g", e.info.Weights, e.info.Compute, e.info.KV, diff, bound)
+				if diff > bound || diff < 1e-5 {
+					t.Errorf("%s, weights %s, compute %s, KV %s: relative difference %.3g, want above 1e-5 (rounding happened) and at most %.3g",
+						shape, e.info.Weights, e.info.Compute, e.info.KV, diff, bound)
+				}
+			})
+		}
 	}
-	size = math.Sqrt(size / float64(len(want)))
-	eachISA(t, func(t *testing.T, k kernelSet) {
-		got := chunked(t, opened(t, m, Options{ISA: k.name, Compute: "bf16"}), ids, table, 64)
-		var diff float64
-		for i := range got {
-			d := float64(got[i]) - float64(want[i])
-			diff += d * d
-		}
-		diff = math.Sqrt(diff/float64(len(got))) / size
-		t.Logf("relative difference %.2g", diff)
-		if bound := 4 * math.Sqrt(4*float64(c.Layers)) / 512; diff > bound || diff < 1e-5 {
-			t.Errorf("relative difference %.3g, want above 1e-5 (rounding happened) and at most %.3g", diff, bound)
-		}
-	})
+}
+
+// distance is the root mean square of got − want, by that of want.
+func distance(got, want []float32) float64 {
+	var diff, size float64
+	for i := range want {
+		d := float64(got[i]) - float64(want[i])
+		diff += d * d
+		size += float64(want[i]) * float64(want[i])
+	}
+	return math.Sqrt(diff / size)
 }
 
 // TestScores: log-probabilities beside logits, across rows and sizes.
@@ -287,7 +324,12 @@ func TestScores(t *testing.T) {
 // bits, and the page's rest isn't touched.
 func TestCopy(t *testing.T) {
 	c := shapes()["group"]
-	b := opened(t, checkpoint(t, c), Options{Pages: 8})
+	for _, kv := range []string{"f32", "bf16", "int8"} {
+		t.Run(kv, func(t *testing.T) { testCopy(t, c, opened(t, checkpoint(t, c), Options{Pages: 8, KV: kv})) })
+	}
+}
+
+func testCopy(t *testing.T, c model.Config, b *engine) {
 	ids := prompt(90, c.VocabSize)
 	want := chunked(t, b, ids, []backend.PageID{0, 1}, 90)
 	step(t, b, backend.Row{Tokens: ids[:64], Pages: []backend.PageID{2}})

@@ -37,6 +37,8 @@ func (e *engine) Launch(b *backend.Batch) error {
 // nothing, so nothing else stands between a wrong number and a wrong address.
 func (e *engine) check(b *backend.Batch) error {
 	switch {
+	case b == nil:
+		return errors.New("there is no batch")
 	case e.closed:
 		return errors.New("the backend is closed")
 	case e.active != nil:

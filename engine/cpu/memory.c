@@ -5,6 +5,12 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
 
 enum { HUGE = 2 << 20 };
 
@@ -28,7 +34,13 @@ void *pl_map(size_t bytes)
 	return p + skip;
 }
 
-void pl_unmap(void *p, size_t bytes) { munmap(p, whole(bytes)); }
+void pl_unmap(void *p, size_t bytes)
+{
+	ASAN_UNPOISON_MEMORY_REGION(p, whole(bytes)); // others may get these addresses
+	munmap(p, whole(bytes));
+}
+
+void pl_forbid(void *p, size_t bytes) { ASAN_POISON_MEMORY_REGION(p, bytes); }
 
 static float source_at(const pl_source *s, size_t i)
 {

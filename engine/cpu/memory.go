@@ -19,7 +19,8 @@ const align = 64
 // planned first: every piece is reserved, then the region is mapped, then pieces
 // get their addresses.
 type region struct {
-	size  int64
+	size  int64 // of all pieces
+	red   int64 // bytes between them that nobody may touch (memory.h)
 	base  unsafe.Pointer
 	fixes []func()
 }
@@ -27,14 +28,19 @@ type region struct {
 // reserve plans count elements of type T and sets *to when the region is mapped.
 func reserve[T any](r *region, to **T, count int) {
 	var zero T
-	at := r.size
-	r.size += (int64(count)*int64(unsafe.Sizeof(zero)) + align - 1) / align * align
-	r.fixes = append(r.fixes, func() { *to = (*T)(unsafe.Add(r.base, at)) })
+	at, bytes := r.size+r.red, int64(count)*int64(unsafe.Sizeof(zero))
+	whole := (bytes + align - 1) / align * align
+	r.size += whole
+	r.red += C.PL_RED_ZONE
+	r.fixes = append(r.fixes, func() {
+		*to = (*T)(unsafe.Add(r.base, at))
+		C.pl_forbid(unsafe.Add(r.base, at+bytes), C.size_t(whole-bytes+C.PL_RED_ZONE))
+	})
 }
 
 // open maps the region, zeroed, and sets the addresses of its pieces.
 func (r *region) open(what string) error {
-	r.base = C.pl_map(C.size_t(max(r.size, 1)))
+	r.base = C.pl_map(r.mapped())
 	if r.base == nil {
 		return fmt.Errorf("map %d bytes for %s: the system has no more memory to give", r.size, what)
 	}
@@ -48,7 +54,9 @@ func (r *region) open(what string) error {
 // close frees the region; it may be called twice and on one never opened.
 func (r *region) close() {
 	if r.base != nil {
-		C.pl_unmap(r.base, C.size_t(max(r.size, 1)))
+		C.pl_unmap(r.base, r.mapped())
 		r.base = nil
 	}
 }
+
+func (r *region) mapped() C.size_t { return C.size_t(max(r.size+r.red, 1)) }

@@ -11,6 +11,16 @@
 void *pl_map(size_t bytes);
 void pl_unmap(void *p, size_t bytes);
 
+// PL_RED_ZONE is the bytes left free behind each piece of a region, and pl_forbid
+// makes the address sanitizer report whoever touches them. Both are nothing in a
+// build without it.
+#ifdef __SANITIZE_ADDRESS__
+enum { PL_RED_ZONE = 256 };
+#else
+enum { PL_RED_ZONE = 0 };
+#endif
+void pl_forbid(void *p, size_t bytes);
+
 // pl_source is a row-major weight matrix of a checkpoint and where its rows and
 // columns go: row i to first + (i/row_group)·row_stride + i%row_group, column k to
 // (k/col_group)·col_stride + k%col_group.

@@ -88,23 +88,24 @@ static int claim_blocks(const pl_model *m, int32_t rows, int32_t blocks, int32_t
 	return 1;
 }
 
-// embed reads one row out of the packed matrix.
-static void embed(float *y, const pl_matrix *w, int32_t id)
+// embed reads one row of real inputs out of the packed matrix. The zeros behind them stay:
+// those of W8 are no zeros in its memory.
+static void embed(float *y, const pl_matrix *w, int32_t id, int32_t real)
 {
 	const size_t base = (size_t)(id / PL_LANES) * PL_LANES * w->k;
 	const int32_t lane = id % PL_LANES;
 	if (w->type == PL_BF16) {
 		const uint16_t *p = (const uint16_t *)w->data + base;
-		for (int32_t k = 0; k < w->k; k++)
+		for (int32_t k = 0; k < real; k++)
 			y[k] = pl_bf16_up(p[(size_t)(k / 2) * 32 + 2 * lane + k % 2]);
 	} else if (w->type == PL_W8) {
 		const uint8_t *p = (const uint8_t *)w->data + base;
 		const float scale = ((const float *)w->scales)[id];
-		for (int32_t k = 0; k < w->k; k++)
+		for (int32_t k = 0; k < real; k++)
 			y[k] = (float)(p[(size_t)(k / 4) * 64 + 4 * lane + k % 4] - 128) * scale;
 	} else {
 		const float *p = (const float *)w->data + base;
-		for (int32_t k = 0; k < w->k; k++)
+		for (int32_t k = 0; k < real; k++)
 			y[k] = p[(size_t)k * PL_LANES + lane];
 	}
 }
@@ -255,7 +256,7 @@ static void run(void *arg, int32_t id)
 	int32_t lo, hi;
 	while (pl_team_claim(m->team, b->tokens, 16, &lo, &hi))
 		for (int32_t t = lo; t < hi; t++)
-			embed(m->x + (size_t)t * m->hidden, &m->embed, b->ids[t]);
+			embed(m->x + (size_t)t * m->hidden, &m->embed, b->ids[t], m->hidden_real);
 	pl_team_barrier(m->team);
 	for (int32_t i = 0; i < m->layers; i++) {
 		const pl_layer *l = &m->layer[i];

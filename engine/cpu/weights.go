@@ -11,6 +11,7 @@ import "C"
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -206,6 +207,11 @@ func (l *loader) choose(mx *matrix) error {
 		}
 	}
 	return nil
+}
+
+// widens says that a matrix is held in f32.
+func (l *loader) widens() bool {
+	return slices.ContainsFunc(l.matrices, func(m *matrix) bool { return m.typ == C.PL_F32 })
 }
 
 // fill converts a vector's parts.

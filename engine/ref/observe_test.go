@@ -15,7 +15,9 @@ import (
 // first layer are the embedding, normed.
 func TestObserve(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "tiny")
-	if err := model.SynthConfig(t.Context(), shape(t, "untied"), dir, model.SynthOptions{Seed: 3}); err != nil {
+	shape := tiny(t)
+	shape.TieEmbeddings, shape.KVHeads, shape.HeadDim = false, 1, 32
+	if err := model.SynthConfig(t.Context(), shape, dir, model.SynthOptions{Seed: 3}); err != nil {
 		t.Fatal(err)
 	}
 	c, err := model.Open(dir)

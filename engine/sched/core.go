@@ -134,7 +134,12 @@ func (c *core) plan() bool {
 	if d.Admit > 0 {
 		slices.SortFunc(c.running, rank)
 	}
-	return len(d.Chunks) > 0
+	if len(d.Chunks) == 0 { // an idle loop keeps nothing of the jobs that it had
+		clear(c.rows[:cap(c.rows)])
+		clear(c.batch.Rows[:cap(c.batch.Rows)])
+		return false
+	}
+	return true
 }
 
 // decide asks Decide.

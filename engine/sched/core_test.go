@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -331,6 +332,20 @@ func TestCancelInPrefill(t *testing.T) {
 	d.same(o, other)
 }
 
+// TestCancelledBeforeItCame: no step is spent on it.
+func TestCancelledBeforeItCame(t *testing.T) {
+	d := newDrive(t, 16, Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r := newRecord()
+	d.core.meter.change(func(k *Counters) { k.Waiting++ })
+	d.core.submit([]*seq{newSeq(ctx, Job{Prompt: prompt(9, 1), Sink: r}, d.core.now())})
+	d.all()
+	if r.result.Reason != ReasonCancel || len(d.fake.steps) > 0 {
+		t.Errorf("%+v after %d steps, want a cancel after none", r.result, len(d.fake.steps))
+	}
+}
+
 // TestNothingIsAllocatedPerToken counts what the loop's steps allocate while eight sequences
 // generate, pages fill and texts enter the prefix cache.
 func TestNothingIsAllocatedPerToken(t *testing.T) {
@@ -354,6 +369,28 @@ func TestNothingIsAllocatedPerToken(t *testing.T) {
 	}
 	if u := c.pool.Usage(); u.Used < 8*4 {
 		t.Errorf("%+v: no page was filled", u)
+	}
+}
+
+// BenchmarkStep is the loop's own work for one step of decoding.
+func BenchmarkStep(b *testing.B) {
+	for _, rows := range []int{1, 8, 64} {
+		b.Run(strconv.Itoa(rows), func(b *testing.B) {
+			q := newQuiet(rows * 128)
+			q.info.MaxRows, q.info.MaxTokens, q.out = rows, 512, make([]backend.RowOut, rows)
+			c := newCore(q, Options{})
+			b.ReportAllocs()
+			for b.Loop() {
+				if len(c.running) == 0 {
+					for i := range int32(rows) {
+						c.submit([]*seq{newSeq(context.Background(), Job{Prompt: prompt(20, i), MaxTokens: 8000, NoCache: true, Sink: quietSink{}}, c.now())})
+					}
+				}
+				if !c.plan() || c.step() != nil {
+					b.Fatal("nothing runs")
+				}
+			}
+		})
 	}
 }
 

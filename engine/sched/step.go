@@ -112,11 +112,11 @@ func (c *core) take(q *seq, row *backend.Row, out *backend.RowOut, at time.Time)
 	if row.Draft == 0 {
 		return c.hand(q, out.Token, *row.Sample, at)
 	}
-	return c.check(q, row, out, at)
+	return c.verify(q, row, out, at)
 }
 
-// check hands out the tokens drawn in a row with guesses, up to the first wrong one.
-func (c *core) check(q *seq, row *backend.Row, out *backend.RowOut, at time.Time) bool {
+// verify hands out the tokens drawn in a row with guesses, up to the first wrong one.
+func (c *core) verify(q *seq, row *backend.Row, out *backend.RowOut, at time.Time) bool {
 	guesses := row.Tokens[len(row.Tokens)-row.Draft:]
 	q.result.Drafted += row.Draft
 	draw := *row.Sample

@@ -9,16 +9,16 @@ import (
 
 // Programs is where the measured programs and their models are. What is empty isn't there.
 type Programs struct {
-	Engine      string            // a native build of benchengine, whose -measure is our driver
-	Models      map[string]string // folders by format: "bf16", and "w8", "w4" where they are packed
-	Llama       string            // folder with llama-bench, llama-batched-bench and llama-server
-	GGUF        map[string]string // files by format: "bf16", "q8_0", "q4_0"
-	Candle      string            // candle-peer
-	Python      string            // of the environment with transformers
-	Script      string            // transformers_peer.py
-	Threads     int
-	Vocabulary  int    // size of the model's
-	PlainFolder string // the bf16 model without its tokenizer, for Start
+	Engine     string            // a native build of benchengine, whose -measure is our driver
+	Models     map[string]string // folders by format: "bf16", and "w8", "w4", which are packed
+	Plain      map[string]string // the same without their tokenizers, for Start
+	Llama      string            // folder with llama-bench, llama-batched-bench and llama-server
+	GGUF       map[string]string // files by format: "bf16", "q8_0", "q4_0"
+	Candle     string            // candle-peer
+	Python     string            // of the environment with transformers
+	Script     string            // transformers_peer.py
+	Threads    int
+	Vocabulary int // size of the model's
 }
 
 // missing is a program or model that a task needs.
@@ -49,18 +49,15 @@ func (p Programs) Command(t plan.Task, port int) ([]string, error) {
 }
 
 func (p Programs) engine(t plan.Task, port int) ([]string, error) {
-	folder, weights := p.Models[t.Format], ""
-	switch {
-	case t.Packed && folder == "":
-		return nil, missing(t.Format+" model", "name its folder, written by 'paceline model quantize', by -model-"+t.Format)
-	case folder == "":
-		folder, weights = p.Models["bf16"], t.Format
+	folder := p.Models[t.Format]
+	if t.Kind == plan.Start {
+		folder = p.Plain[t.Format]
 	}
-	if t.Kind == plan.Start && !t.Packed {
-		folder = p.PlainFolder
+	if folder == "" {
+		return nil, missing(t.Format+" model", "name its folder, written by 'paceline model quantize', by -model-"+t.Format)
 	}
 	return []string{
-		p.Engine, "-measure", string(t.Kind), "-folder", folder, "-weights", weights, "-compute", t.Compute,
+		p.Engine, "-measure", string(t.Kind), "-folder", folder, "-compute", t.Compute,
 		"-threads", strconv.Itoa(p.Threads), "-prompt", strconv.Itoa(t.Prompt), "-decode", strconv.Itoa(t.Decode),
 		"-streams", strconv.Itoa(t.Streams), "-port", strconv.Itoa(port),
 	}, nil

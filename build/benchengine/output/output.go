@@ -24,7 +24,7 @@ type Reading struct {
 
 // ErrUnsupported is wrapped by the error of a program that says that it can't do the task.
 // More runs would say the same.
-var ErrUnsupported = errors.New("not in this build")
+var ErrUnsupported = errors.New("can't be measured here")
 
 // Read reads the standard output of a program that did task t.
 func Read(t plan.Task, out []byte) (Reading, error) {

@@ -64,10 +64,14 @@ func peerFormat(ours string) string {
 	return map[string]string{"bf16": "bf16", "w8": "q8_0", "w4": "q4_0"}[ours]
 }
 
-// compute is the type of activations that the engine is asked for: exact f32 where one token at
-// a time is bound by memory and rounding gains nothing, else bf16, as the peers round.
-func compute(k Kind) string {
-	if k == Decode || k == Start {
+// compute is the type of activations that the engine is asked for. With bf16 weights: exact
+// f32 where one token at a time is bound by memory and rounding gains nothing, else bf16, as
+// the peers round. Quantised formats have one of their own.
+func compute(k Kind, format string) string {
+	switch {
+	case format != "bf16":
+		return ""
+	case k == Decode || k == Start:
 		return "f32"
 	}
 	return "bf16"
@@ -77,7 +81,7 @@ func compute(k Kind) string {
 // Qwen2.5-0.5B.
 func Table() []Row {
 	task := func(k Kind, format string) Task {
-		return Task{Program: Engine, Kind: k, Format: format, Compute: compute(k)}
+		return Task{Program: Engine, Kind: k, Format: format, Compute: compute(k, format)}
 	}
 	var rows []Row
 	add := func(id, title string, ours Task, targets ...Target) {
@@ -137,19 +141,13 @@ func Table() []Row {
 		t.Prompt, t.Decode = contextLength-decodeTokens, decodeTokens
 		add("memory-"+format, "resident at 4,096 tokens of context, "+formatTitle(format), t, Target{Check: Needed, Want: 1.15})
 	}
-	for _, s := range []struct {
-		format string
-		packed bool
-		want   float64
-	}{{"bf16", false, 1.5}, {"w8", true, 0.8}} {
-		t := task(Start, s.format)
-		t.Prompt, t.Packed = startPrompt, s.packed
-		title := "start to first token, " + formatTitle(s.format)
-		if s.packed {
-			title += " packed"
-		}
-		add("start-"+s.format, title, t, Target{Check: AtMost, Want: s.want})
+	start := func(format, title string, want float64) {
+		t := task(Start, format)
+		t.Prompt = startPrompt
+		add("start-"+format, "start to first token, "+title, t, Target{Check: AtMost, Want: want})
 	}
+	start("bf16", "bf16", 1.5)
+	start("w8", "W8 packed", 0.8)
 	return rows
 }
 

@@ -48,13 +48,11 @@ type Task struct {
 	// q4_0 of llama.cpp; f32, bf16 of candle and transformers.
 	Format string `json:"format"`
 	// Compute is the engine's type of activations in matrix products: f32 or bf16; empty for
-	// the other programs.
+	// the format's own, and for the other programs.
 	Compute string `json:"compute,omitempty"`
-	// Packed: the weights are quantised in the model's folder and not while they are loaded.
-	Packed  bool `json:"packed,omitempty"`
-	Prompt  int  `json:"prompt,omitempty"`
-	Decode  int  `json:"decode,omitempty"`
-	Streams int  `json:"streams,omitempty"`
+	Prompt  int    `json:"prompt,omitempty"`
+	Decode  int    `json:"decode,omitempty"`
+	Streams int    `json:"streams,omitempty"`
 }
 
 // String names the task for people.
