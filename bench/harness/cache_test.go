@@ -244,3 +244,33 @@ func TestWarmColdRatio(t *testing.T) {
 		}
 	})
 }
+
+// TestARepeatedTrialIsWarmToo: trials that the machine spoilt are run again with prompts
+// of their own, whose beginning the cache has to be sent first.
+func TestARepeatedTrialIsWarmToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := steady()
+		seen := map[string]bool{}
+		f.change = func(_ int, r *target.Request, reply *target.Reply, _ func(target.Event)) error {
+			prefix := fmt.Sprint(r.IDs[:64])
+			reply.CachedKnown = true
+			if seen[prefix] {
+				reply.Cached = 64
+			}
+			seen[prefix] = true
+			return nil
+		}
+		d := Deps{Clock: hiccup{until: time.Now().Add(600 * time.Millisecond)}}
+		c := mustRun(t, f, d, cellOf(func(c *spec.Cell) {
+			c.Request.Cache, c.Data = "shared", spec.Data{Type: "synthetic", ISL: 80, Tail: 16}
+		})).Cells[0]
+		for i, trial := range c.Trials {
+			if slices.Contains(codes(trial.Reasons, false), "cache") {
+				t.Errorf("trial %d: %+v", i+1, trial.Reasons)
+			}
+		}
+		if len(c.Trials) != 3 || !c.Valid || len(seen) != 2 { // the cell has one, its repetition another
+			t.Errorf("%d trials, valid %v, %d beginnings", len(c.Trials), c.Valid, len(seen))
+		}
+	})
+}

@@ -39,6 +39,9 @@ func (r *round) runCell(ctx context.Context, c spec.Cell) (result.CellResult, er
 	if n := spoilt(out.Trials); n > 0 && len(out.Trials) == c.Trials.Count {
 		again := c
 		again.Trials.Count, again.Warmup, again.Seed = n, spec.Warmup{Mode: "none"}, child(c.Seed, "again")
+		if again.Request.Cache == "shared" { // another seed has another beginning, which no cache has yet
+			again.Warmup = spec.Warmup{Mode: "requests", Requests: 1}
+		}
 		if err := r.execute(ctx, again, len(out.Trials), low, &out); err != nil {
 			return out, err
 		}

@@ -159,6 +159,9 @@ func (c *checker) workload(path string, w *Workload, short bool) {
 		between(c, path+".warmup.cv", u.CV, 0.001, 1)
 	}
 	c.span(path+".warmup.max", u.Max, 0)
+	if u.Mode == "none" && w.Request.Cache == "shared" && w.Data.Type == "synthetic" {
+		c.add(path+".warmup.mode", "nothing fills the prefix cache that this workload shares", u.Mode, "requests, or cache: bust")
+	}
 	least := 3
 	if short {
 		least = 2
