@@ -136,6 +136,42 @@ func TestSharedPrefixes(t *testing.T) {
 	}
 }
 
+// picky joins the last two words of a text, of every other one, into a token.
+type picky struct{ wordTokenizer }
+
+func (picky) Encode(text string) ([]int32, error) {
+	ids, err := wordTokenizer{}.Encode(text)
+	if n := len(ids); n > 1 && (ids[n-1]+ids[n-2])%2 == 0 {
+		ids = append(ids[:n-2], 99)
+	}
+	return ids, err
+}
+
+// TestSharedPrefixesStayShared: a text that doesn't keep its length when it is tokenised
+// again is passed over, and what the prompts share stays the same.
+func TestSharedPrefixesStayShared(t *testing.T) {
+	cell := cellOf(func(s *spec.Cell) { s.Request.Cache, s.Data = "shared", spec.Data{Type: "synthetic", ISL: 40, Tail: 8} })
+	p, err := newPrompts(cell, picky{}, target.Traits{}, "n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heads, tails := map[string]bool{}, map[string]bool{}
+	for i := range 40 {
+		r, err := p.request(1, i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids, _ := picky{}.Encode(r.Text)
+		if len(ids) != 40 {
+			t.Fatalf("request %d has %d tokens", i, len(ids))
+		}
+		heads[fmt.Sprint(ids[:32])], tails[fmt.Sprint(ids[32:])] = true, true
+	}
+	if len(heads) != 1 || len(tails) < 39 {
+		t.Errorf("40 prompts have %d beginnings and %d ends", len(heads), len(tails))
+	}
+}
+
 // TestVariantsHaveAStartOfTheirOwn: one after the other, after the subject itself, with
 // their own cells, identity and first request.
 func TestVariantsHaveAStartOfTheirOwn(t *testing.T) {
