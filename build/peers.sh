@@ -23,6 +23,10 @@ llama_sha256=832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e
 llama_tools="llama-bench llama-batched-bench llama-server llama-quantize"
 llama_flags="-DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DGGML_NATIVE=ON -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF
 -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF"
+# GCC 12's intrinsics don't say that LDTILECFG reads all 64 bytes, so the compiler leaves the
+# rest of the configuration out and the program is killed on processors with AMX. A barrier
+# makes it keep them; nothing else is changed.
+llama_fix='s|^    _tile_loadconfig(&tc);|    __asm__ volatile("" : : "r"(\&tc) : "memory");\n&|'
 candle_version=0.11.1
 transformers_version=5.23.0
 min_cargo=1.86.0
@@ -39,7 +43,7 @@ platform() {
 # key is version and platform of peer $1, and a digest of what it is built from.
 key() {
 	case "$1" in
-	llama.cpp) printf '%s-%s-%s' "$llama_version" "$(platform)" "$( (echo "$llama_flags $llama_tools"; cat "$here/peers/requirements-gguf.txt"; cc --version 2>/dev/null | head -n 1) | digest)" ;;
+	llama.cpp) printf '%s-%s-%s' "$llama_version" "$(platform)" "$( (echo "$llama_flags $llama_tools $llama_fix"; cat "$here/peers/requirements-gguf.txt"; cc --version 2>/dev/null | head -n 1) | digest)" ;;
 	candle) printf '%s-%s-%s' "$candle_version" "$(platform)" "$( (cat "$here"/peers/candle/Cargo.* "$here"/peers/candle/src/*.rs; cargo --version 2>/dev/null) | digest)" ;;
 	transformers) printf '%s-%s-%s' "$transformers_version" "$(platform)" "$( (cat "$here/peers/requirements.txt"; python3 --version 2>/dev/null) | digest)" ;;
 	*) die "no peer is called '$1'; there are: $all" ;;
@@ -98,6 +102,7 @@ build_llama() {
 		# Its files carry times that keep make from ever being done.
 		find "$work/unpack" -exec touch {} +
 		mv "$work/unpack/llama_cpp_python-$llama_version/vendor/llama.cpp" "$work/src"
+		sed -i.unfixed "$llama_fix" "$work/src/ggml/src/ggml-cpu/amx/mmq.cpp" || die "cannot mend $work/src/ggml/src/ggml-cpu/amx/mmq.cpp"
 		rm -rf "$work/unpack"
 	fi
 	say "llama.cpp: configuring"

@@ -18,8 +18,22 @@ import (
 	"github.com/paceline/paceline/build/benchengine/plan"
 	"github.com/paceline/paceline/engine"
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/cpu"
 	"github.com/paceline/paceline/engine/model"
 )
+
+// readerBytes are more than what the caches of today's processors keep of a stream.
+const readerBytes = 1 << 30
+
+// reader gives the engine's read rate in GB/s, or nil where there is no memory for it. It keeps its
+// memory as long as the process lives.
+func reader() func() float64 {
+	r, err := cpu.NewReader(readerBytes, physicalCores())
+	if err != nil {
+		return nil
+	}
+	return r.Rate
+}
 
 // driverContext is the context that the driver opens the engine with, in positions.
 const driverContext = 4096

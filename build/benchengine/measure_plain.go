@@ -15,6 +15,9 @@ func measureMain(_ context.Context, _ []string, _, stderr io.Writer) int {
 	return 2
 }
 
+// reader is nil: this flavour has no engine.
+func reader() func() float64 { return nil }
+
 // syntheticModel says that this flavour can make none.
 func syntheticModel(context.Context, io.Writer) (string, error) {
 	return "", errors.New("this build can't make the synthetic model: build it with -tags native, as 'make bench-engine' does, or name a folder by -model")

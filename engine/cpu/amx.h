@@ -17,6 +17,10 @@ enum {
 	AMX_INPUTS = 512 // inputs of such a stretch
 };
 
+// amx_fence makes memory what the program says: compilers up to GCC 12 don't know that the
+// instructions of the unit read it, and may leave out or move what was stored before.
+#define amx_fence() __asm__ volatile("" ::: "memory")
+
 // amx_tiles says how many rows the tiles of activations and sums have: the first high, the second
 // low. Tiles 0 to 3 are sums (row half, block), 4 and 5 activations, 6 and 7 weights.
 IN void amx_tiles(int32_t high, int32_t low)
@@ -32,6 +36,7 @@ IN void amx_tiles(int32_t high, int32_t low)
 	}
 	shape.rows[0] = shape.rows[1] = shape.rows[4] = (uint8_t)high;
 	shape.rows[2] = shape.rows[3] = shape.rows[5] = (uint8_t)(low ? low : 1);
+	__asm__ volatile("" : : "r"(&shape) : "memory");
 	_tile_loadconfig(&shape);
 }
 
@@ -115,6 +120,7 @@ FN void chunk_rows(const pl_gemm *g, int32_t b0, int32_t b1, int32_t k)
 IN void amx_bf16(const int two, const int wide, const stretch *s, int32_t steps)
 {
 	const size_t ldc = s->ldc * sizeof(float), ldi = s->ldi * sizeof(float);
+	amx_fence();
 	if (s->init) {
 		_tile_loadd(0, s->init, ldi);
 		if (wide)
@@ -214,6 +220,7 @@ IN void amx_group(const int two, const int wide, const int bias, const char *w0,
                   const qstretch *s, int32_t rows, const vf *scale)
 {
 	_Alignas(64) int32_t sums[4][16][16];
+	amx_fence();
 	_tile_zero(0);
 	_tile_zero(1);
 	_tile_zero(2);

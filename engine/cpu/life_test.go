@@ -175,3 +175,22 @@ func TestManyThreads(t *testing.T) {
 		sameBits(t, "five threads", chunked(t, e, ids, table, 9), want)
 	}
 }
+
+// TestReader: it reads what it says, at some rate, and gives its memory back.
+func TestReader(t *testing.T) {
+	before := status(t, "VmSize")
+	r, err := NewReader(8<<20+5000, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.bytes > 8<<20+5000 || r.bytes%(2*4096) != 0 || r.bytes < 8<<20 {
+		t.Errorf("%d bytes", r.bytes)
+	}
+	if rate := r.Rate(); !(rate > 0) {
+		t.Errorf("rate %v", rate)
+	}
+	r.Close()
+	if after := status(t, "VmSize"); after > before+4<<10 {
+		t.Errorf("%d KiB of address space, %d before", after, before)
+	}
+}
