@@ -18,6 +18,7 @@ import (
 type provided struct {
 	worker   []string     // command line of the worker
 	target   *wire.Target // what it measures; nil: its own engine
+	variant  string       // of its own engine; empty: none
 	modelDir string
 	// What this agent knows of the build and a worker can't: it verified the file,
 	// built the commit or chose the image.
@@ -31,6 +32,9 @@ func (a *Agent) provide(ctx context.Context, o wire.Order, log func(string)) (pr
 		return provided{}, err
 	}
 	out := provided{worker: a.cfg.Worker, image: p.image}
+	if _, ok := wire.EngineVariants()[o.Subject.Target]; ok {
+		out.variant = o.Subject.Target
+	}
 	if out.modelDir, err = a.modelOf(o.Model, p.target != nil); err != nil {
 		return out, err
 	}
@@ -133,6 +137,9 @@ func (p *provided) greeted(h *wire.Hello) error {
 			return notHere("the worker (%s) speaks protocol %d and drives its own engine only; target driver %s needs protocol %d: update it", h.Version, h.Protocol, p.target.Driver, wire.TargetProtocol)
 		}
 		return nil
+	}
+	if p.variant != "" && h.Protocol < wire.VariantProtocol {
+		return notHere("the worker (%s) speaks protocol %d and has no variants of its engine; target %s needs protocol %d: measure a newer build", h.Version, h.Protocol, p.variant, wire.VariantProtocol)
 	}
 	if p.hash != "" && h.BinaryHash != "" && h.BinaryHash != p.hash {
 		return notHere("the worker that was started is sha256:%s, and the run wants sha256:%s: the file was replaced in between", h.BinaryHash, p.hash)

@@ -63,10 +63,10 @@ type plan struct {
 // machine's error (another one may know it); one that can't be read is the request's.
 func resolve(s result.Subject, have Subjects) (plan, error) {
 	var p plan
-	if s.Target != "" && s.Target != wire.DriverEngine {
+	if !wire.OwnEngine(s.Target) {
 		t, ok := have.Targets[s.Target]
 		if !ok {
-			return p, missing("target", s.Target, append(slices.Sorted(maps.Keys(have.Targets)), wire.DriverEngine))
+			return p, missing("target", s.Target, append(slices.Sorted(maps.Keys(have.Targets)), ownTargets()...))
 		}
 		p.target = &t
 	}
@@ -111,6 +111,11 @@ func resolve(s result.Subject, have Subjects) (plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// ownTargets are the names of Paceline's engine and its variants.
+func ownTargets() []string {
+	return append([]string{wire.DriverEngine}, slices.Sorted(maps.Keys(wire.EngineVariants()))...)
 }
 
 // takes are the kinds of build that the plan's target can have.

@@ -34,6 +34,8 @@ func TestResolve(t *testing.T) {
 	}{
 		{"", "", have, "", "", func(p plan) bool { return p.target == nil && p.kind == KindSelf }},
 		{"engine", "self", have, "", "", func(p plan) bool { return p.target == nil && p.kind == KindSelf }},
+		{"engine-w8", "self", have, "", "", func(p plan) bool { return p.target == nil && p.kind == KindSelf }},
+		{"engine-w6", "self", have, wire.ClassMachine, `did you mean "engine-w`, nil},
 		{"engine", "sha256:" + hex, have, "", "", func(p plan) bool { return p.file == "/b/llama-server" && p.hash == hex }},
 		{"engine", "sha256:" + strings.ToUpper(hex), have, "", "", func(p plan) bool { return p.hash == hex }},
 		{"engine", "git:v1", git, "", "", func(p plan) bool { return p.ref == "v1" }},
@@ -120,6 +122,7 @@ func TestGreeting(t *testing.T) {
 	}{
 		"an older worker drives its engine":   {provided{}, ""},
 		"an older worker can't drive servers": {provided{target: &wire.Target{Driver: "openai"}}, "protocol 1"},
+		"an older worker has no variants":     {provided{variant: "engine-w8"}, "no variants of its engine"},
 		"another file":                        {provided{hash: "bb"}, "replaced"},
 		"another commit":                      {provided{revision: "c2"}, "must build the tree"},
 		"as wanted":                           {provided{hash: "aa", revision: "c1"}, ""},

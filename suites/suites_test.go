@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +13,7 @@ import (
 )
 
 func TestShippedSuites(t *testing.T) {
-	want := []string{"ci", "noise", "streaming", "throughput", "token-accuracy", "ttft"}
+	want := []string{"ci", "noise", "optimisations", "prefix-cache", "streaming", "throughput", "token-accuracy", "ttft"}
 	if got := Names(); !slices.Equal(got, want) {
 		t.Fatalf("names: got %v, want %v", got, want)
 	}
@@ -32,8 +33,19 @@ func TestShippedSuites(t *testing.T) {
 			for _, w := range s.Workloads {
 				gates += len(w.Gates)
 			}
-			if gates == 0 {
-				t.Error("it gates nothing")
+			if judged := name != "optimisations"; judged != (gates > 0) {
+				t.Errorf("it has %d gates", gates)
+			}
+			src, _ := Source(name)
+			for _, c := range s.Expand() {
+				if !strings.Contains(string(src), "cache: "+c.Request.Cache) {
+					t.Errorf("workload %s: its cache policy, %s, is a default that the file doesn't say", c.Workload, c.Request.Cache)
+				}
+				// Only what measures the prefix cache may have it, and of what can be proven.
+				measures := []string{"optimisations prompt-cached", "prefix-cache warm", "ttft prefix-warm"}
+				if c.Request.Cache == "shared" && (!slices.Contains(measures, name+" "+c.Workload) || c.Data.Type != "synthetic") {
+					t.Errorf("workload %s shares prompts", c.Workload)
+				}
 			}
 		})
 	}
@@ -68,6 +80,7 @@ func TestThresholds(t *testing.T) {
 		{"ttft", "ttft_process_cold", "max_ratio", "investigate", 2.0},
 		{"ttft", "ttft_first_request", "max_ratio", "investigate", 2.0},
 		{"ttft", "ttft", "max_ratio", "investigate", 2.0},
+		{"prefix-cache", "warm_cold_ratio", "max_ratio", "investigate", 1.5},
 		{"token-accuracy", "token_agreement", "min", "critical", 1},
 		{"streaming", "stream_integrity", "min", "fail", 1},
 		{"streaming", "cancel_honoured", "min", "fail", 1},
@@ -106,6 +119,44 @@ func TestCIIsShort(t *testing.T) {
 	}
 }
 
+// TestOptimisations: the table of potentials, in its order, each over the first and over
+// the one without it.
+func TestOptimisations(t *testing.T) {
+	s, err := Load("optimisations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range s.Expand() {
+		line := fmt.Sprintf("%s kv=%t c=%d %s", c.Workload, !c.Request.NoKV, c.Load.Concurrency, c.Request.Cache)
+		if c.Variant != "" {
+			line += " " + c.Variant
+		}
+		for _, x := range c.Speedups {
+			if x.Metric == "output_rate" {
+				line += " /" + x.Over
+			}
+		}
+		got = append(got, line)
+	}
+	want := []string{
+		"nothing kv=false c=1 bust",
+		"kv-cache kv=true c=1 bust /nothing",
+		"batching kv=false c=8 bust /nothing",
+		"both kv=true c=8 bust /nothing /kv-cache /batching",
+		"quantised-w8 kv=true c=8 bust engine-w8 /nothing /both",
+		"quantised-w4 kv=true c=8 bust engine-w4 /nothing /both",
+		"prompt-cached kv=true c=8 shared /nothing /both",
+		"prompt-lookup kv=true c=1 bust engine-lookup /nothing /kv-cache",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("cells:\n got %q\nwant %q", got, want)
+	}
+	if e := s.Estimate(); e.Time > time.Minute {
+		t.Errorf("estimate: got %v, want at most 1m, so that all of it stays under two", e.Time)
+	}
+}
+
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "mine.yml")
@@ -120,7 +171,7 @@ func TestOpen(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"througput":                      `did you mean "throughput"?`,
-		"zzz":                            "shipped are ci, noise, streaming",
+		"zzz":                            "shipped are ci, noise, optimisations, prefix-cache, streaming",
 		filepath.Join(dir, "absent.yml"): "absent.yml",
 		"../suites/suites":               "suites",
 	} {

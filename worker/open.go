@@ -14,7 +14,6 @@ import (
 	"github.com/paceline/paceline/engine"
 	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/internal/wire"
-	"github.com/paceline/paceline/suites/spec"
 )
 
 // opener starts a round's subject.
@@ -23,14 +22,20 @@ type opener func(context.Context, harness.Order) (harness.Opened, error)
 // ownEngine says that the subject is this process's engine.
 func ownEngine(t *wire.Target) bool { return t == nil || t.Driver == wire.DriverEngine }
 
-// engineOf opens this process's engine.
-func engineOf(faults []engine.Fault, cells []spec.Cell) opener {
+// engineOf opens this process's engine, or the variant of it that the order names.
+func engineOf(faults []engine.Fault) opener {
 	return func(ctx context.Context, o harness.Order) (harness.Opened, error) {
-		t, err := targetengine.Open(ctx, engine.Options{ModelDir: o.ModelDir, Faults: faults, ContextHint: contextOf(cells)})
+		variant, ok := wire.EngineVariants()[o.Subject.Target]
+		if !ok && o.Subject.Target != wire.DriverEngine && o.Subject.Target != "" {
+			return harness.Opened{}, &wire.Error{Class: wire.ClassMachine, Message: fmt.Sprintf("this worker's engine has no variant %q: update it", o.Subject.Target)}
+		}
+		t, err := targetengine.Open(ctx, engine.Options{
+			ModelDir: o.ModelDir, Faults: faults, ContextHint: contextOf(o.Cells), Weights: variant.Weights, Speculate: variant.Speculate,
+		})
 		if err != nil {
 			return harness.Opened{}, err
 		}
-		if err := fits(cells, t.Context()); err != nil {
+		if err := fits(o.Cells, t.Context()); err != nil {
 			return harness.Opened{}, errors.Join(err, t.Close())
 		}
 		return harness.Opened{Target: t, Tokenizer: t.Tokenizer()}, nil

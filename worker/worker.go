@@ -95,7 +95,7 @@ func run(ctx context.Context, o *wire.RoundOrder, self Self, w *writer) (*result
 	if err != nil {
 		env.Software = map[string]string{"fingerprint": err.Error()} // what is known is still worth having
 	}
-	open := engineOf(faults, cells)
+	open := engineOf(faults)
 	order := harness.Order{
 		Run: o.Run, Attempt: o.Attempt, Index: o.Round, Cells: cells, Subject: o.Subject, ModelDir: o.ModelDir,
 		Faults: o.Faults, Spawned: o.Spawned,
@@ -168,6 +168,9 @@ func classify(err error) *wire.Error {
 		if errors.Is(err, request) {
 			return &wire.Error{Class: wire.ClassRequest, Message: err.Error()}
 		}
+	}
+	if errors.Is(err, harness.ErrUnsupported) {
+		return &wire.Error{Class: wire.ClassRequest, Message: err.Error()}
 	}
 	if errors.Is(err, backend.ErrUnavailable) {
 		return &wire.Error{Class: wire.ClassMachine, Message: err.Error()}

@@ -39,6 +39,9 @@ func (r *round) runCell(ctx context.Context, c spec.Cell) (result.CellResult, er
 	if n := spoilt(out.Trials); n > 0 && len(out.Trials) == c.Trials.Count {
 		again := c
 		again.Trials.Count, again.Warmup, again.Seed = n, spec.Warmup{Mode: "none"}, child(c.Seed, "again")
+		if again.Request.Cache == "shared" { // another seed has another beginning, which no cache has yet
+			again.Warmup = spec.Warmup{Mode: "requests", Requests: 1}
+		}
 		if err := r.execute(ctx, again, len(out.Trials), low, &out); err != nil {
 			return out, err
 		}
@@ -152,6 +155,7 @@ func (r *round) trial(e *execution, index int, low floor, truth func(*exchange, 
 	w.ClientCPU = r.clientCPU(w, low)
 	values, reasons := Values(w)
 	reasons = append(reasons, judgeTrial(e.cell, w, values)...)
+	reasons = append(reasons, judgeCache(e.cell, w, headOf(e.cell, r.tok, target.TraitsOf(r.target)))...)
 	reasons = append(reasons, r.telemetry.throttled(s)...)
 	if r.deps.Environment.Hardware.GPUCount > 0 {
 		reasons = append(reasons, judgeGPUs(r.telemetry.gpus(s))...)
@@ -230,7 +234,9 @@ func (r *round) usage(ctx context.Context, out *result.CellResult) {
 	}
 	bytes("mem_weights", u.Weights)
 	bytes("mem_peak_alloc", u.PeakAlloc)
-	bytes("mem_peak_process", u.ProcessRSSPeak)
+	if r.first { // the peak of a process that held another subject before is not this one's
+		bytes("mem_peak_process", u.ProcessRSSPeak)
+	}
 	if u.KVBytesPerToken != nil {
 		out.Values = append(out.Values, result.Value{Metric: "kv_bytes_per_token", Value: *u.KVBytesPerToken, N: 1})
 	}

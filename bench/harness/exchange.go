@@ -117,7 +117,7 @@ func (x *exchange) sample(base time.Time) result.Sample {
 		Written: rel(x.reply.Written), FirstByte: rel(x.reply.FirstByte), End: rel(x.reply.End),
 		EngineQueued: rel(x.reply.EngineQueued), EnginePrefillStart: rel(x.reply.EnginePrefillStart),
 		EnginePrefillEnd: rel(x.reply.EnginePrefillEnd), EngineEnd: rel(x.reply.EngineEnd),
-		PromptTokens: x.reply.Prompt, CachedTokens: x.reply.Cached, WantTokens: x.request.MaxTokens,
+		PromptTokens: x.reply.Prompt, CachedTokens: x.reply.Cached, CachedKnown: x.reply.CachedKnown, WantTokens: x.request.MaxTokens,
 		Tokens: x.reply.Tokens, Finish: x.reply.Finish, CancelAt: rel(x.cancelAt), AfterCancel: x.reply.AfterCancel,
 		Broken: x.integrity(),
 	}

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,9 @@ type fake struct {
 	change        func(n int, r *target.Request, reply *target.Reply, emit func(target.Event)) error
 	wrong         func(ids []int32, n int) bool // Verify says no
 	noCache       bool
+	noKV          bool
+	dtype         string
+	prefillOf     func(target.Request) time.Duration // in place of queue and prefill
 
 	mu       sync.Mutex
 	requests []target.Request
@@ -32,11 +36,11 @@ type fake struct {
 }
 
 func (f *fake) Traits() target.Traits {
-	return target.Traits{HonoursNoCache: f.noCache, TakesIDs: true}
+	return target.Traits{HonoursNoCache: f.noCache, TakesIDs: true, TurnsKVOff: f.noKV}
 }
 
 func (f *fake) Identity(context.Context) (result.Identity, error) {
-	return result.Identity{Build: "fake", Engine: "fake", DType: "none"}, nil
+	return result.Identity{Build: "fake", Engine: "fake", DType: cmp.Or(f.dtype, "none")}, nil
 }
 
 func (f *fake) Usage(context.Context) (target.Usage, error) {
@@ -68,6 +72,9 @@ func (f *fake) Do(ctx context.Context, r target.Request, sink func(target.Event)
 	}
 	var err error
 	due := now.Add(f.queue + f.prefill)
+	if f.prefillOf != nil {
+		due = now.Add(f.prefillOf(r))
+	}
 	for i := range r.MaxTokens {
 		if err = clock.Sleep(ctx, due); err != nil {
 			reply.Finish = "cancel"

@@ -39,7 +39,9 @@ type Opened struct {
 
 // Deps is what a round needs of the world. Only Open is required.
 type Deps struct {
-	// Open starts the subject and returns when it is ready. RunRound closes it.
+	// Open starts the subject and returns when it is ready. RunRound closes it. It is
+	// called again for each variant of the subject, with that as Order.Subject.Target and
+	// the variant's cells only, once what was open before is closed.
 	Open func(ctx context.Context, o Order) (Opened, error)
 	// Null gives a target that answers at once, for the noise floor; nil: results are
 	// not held against one.

@@ -2,10 +2,7 @@ package harness
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
-	"strings"
 	"sync"
 
 	"github.com/paceline/paceline/bench/target"
@@ -55,7 +52,7 @@ func (p *prompts) request(phase, index int) (target.Request, error) {
 		ID:  fmt.Sprintf("%s.%d.%d", p.cell.Digest, phase, index),
 		API: q.API, MaxTokens: q.MaxTokens, IgnoreEOS: q.IgnoreEOS, Stream: q.Stream,
 		Temperature: q.Temperature, TopP: q.TopP, TopK: q.TopK,
-		Seed: child(p.cell.Seed, "sampling", phase, index), NoCache: bust,
+		Seed: child(p.cell.Seed, "sampling", phase, index), NoCache: bust, NoKV: q.NoKV,
 	}
 	if p.cell.Data.Type == "synthetic" {
 		return r, p.synthetic(&r, phase, index)
@@ -110,94 +107,6 @@ func marker(n uint64) string {
 	}
 	return string(append(b, "] "...))
 }
-
-// synthetic fills in a text of exactly ISL tokens. Under "shared" every request of
-// the cell has the same one.
-func (p *prompts) synthetic(r *target.Request, phase, index int) error {
-	nonce := p.nonce
-	if p.traits.HonoursNoCache {
-		nonce = "" // every round does the same work
-	}
-	seed := child(p.cell.Seed, "synthetic "+nonce, phase, index)
-	if p.cell.Request.Cache == "shared" {
-		seed = child(p.cell.Seed, "synthetic shared")
-	}
-	if p.tok == nil {
-		r.Text = wordsOnly(seed, p.cell.Data.ISL)
-		return nil
-	}
-	for try := range 16 {
-		ids, err := p.words(child(seed, "words", try))
-		if err != nil {
-			return err
-		}
-		if p.traits.TakesIDs {
-			r.IDs = ids
-			return nil
-		}
-		// A target that takes text only must count the same number of tokens.
-		text, err := p.tok.Decode(ids)
-		if err != nil {
-			return fmt.Errorf("make a prompt of %d tokens: %w", p.cell.Data.ISL, err)
-		}
-		again, err := p.tok.Encode(text)
-		if err != nil {
-			return fmt.Errorf("make a prompt of %d tokens: %w", p.cell.Data.ISL, err)
-		}
-		if len(again) == len(ids) {
-			r.Text = text
-			return nil
-		}
-	}
-	return fmt.Errorf("make a prompt of %d tokens for workload %q: no text keeps that length when it is tokenised again", p.cell.Data.ISL, p.cell.Workload)
-}
-
-// wordsOnly is a text of n random words: as near to n tokens as it gets where nobody
-// can count them. cell.go warns of it.
-func wordsOnly(seed uint64, n int) string {
-	rng := rand.New(rand.NewPCG(seed, 0))
-	list := strings.Fields(vocabulary)
-	words := make([]string, n)
-	for i := range words {
-		words[i] = list[rng.IntN(len(list))]
-	}
-	return strings.Join(words, " ")
-}
-
-// words gives the first ISL tokens of a text of random words.
-func (p *prompts) words(seed uint64) ([]int32, error) {
-	rng := rand.New(rand.NewPCG(seed, 0))
-	list := strings.Fields(vocabulary)
-	var text strings.Builder
-	n := p.cell.Data.ISL
-	for {
-		// At least one token a word: this many are enough, unless a tokenizer has
-		// tokens of several words, and then the next turn has twice the text.
-		for range n {
-			text.WriteString(list[rng.IntN(len(list))])
-			text.WriteByte(' ')
-		}
-		ids, err := p.tok.Encode(text.String())
-		if err != nil {
-			return nil, fmt.Errorf("make a prompt of %d tokens: %w", n, err)
-		}
-		if len(ids) >= n {
-			return ids[:n], nil
-		}
-		if len(ids) == 0 {
-			return nil, errors.New("make a synthetic prompt: the tokenizer gives no token for English words")
-		}
-	}
-}
-
-// vocabulary is what synthetic prompts are made of.
-const vocabulary = `the a one some every old new small large bright quiet red blue green metal
-wooden robot engine river garden city mountain letter window door street light morning evening
-winter summer child teacher builder captain doctor friend stranger machine signal answer question
-story number picture music paper stone bridge table corner market field forest island harbour
-walks finds builds carries opens follows watches remembers forgets repairs paints counts draws
-sings listens waits travels returns begins ends before after under over near with without slowly
-quickly gently never always often perhaps because while until and or but then there here today`
 
 // feed makes a phase's requests ahead of time, so that making them costs the
 // measured path nothing.

@@ -23,14 +23,24 @@ type round struct {
 	progress  *tracker
 	telemetry *telemetry
 	started   time.Time
-	target    target.Target
-	tok       target.Tokenizer
+	notes     []string // of what was measured
+
+	// What is started at this moment.
+	target  target.Target
+	tok     target.Tokenizer
+	spawned time.Time // of its process; zero: not known
+	first   bool      // nothing was started before it
 }
 
+// ErrUnsupported is wrapped by the error of a cell that asks for what the subject can't
+// do at all.
+var ErrUnsupported = errors.New("the target can't do this")
+
 // RunRound starts the subject, sends it its first request, runs every cell and
-// closes it. A result is returned whatever the figures are, valid or not; an error
-// means that there is none: the subject didn't start or didn't answer its first
-// request, the order can't be run, or ctx ended.
+// closes it; then the same for each variant of the subject that cells ask for. A result
+// is returned whatever the figures are, valid or not; an error means that there is
+// none: the subject didn't start or didn't answer its first request, the order can't be
+// run, or ctx ended.
 func RunRound(ctx context.Context, o Order, deps Deps) (result.Round, error) {
 	if err := o.check(); err != nil {
 		return result.Round{}, err
@@ -43,25 +53,28 @@ func RunRound(ctx context.Context, o Order, deps Deps) (result.Round, error) {
 	r.emit = &emitter{to: deps.Emit}
 	r.progress = newTracker(o, r.clock, r.emit)
 	defer r.progress.stop()
-	r.progress.phase("starting")
 
 	out := result.Round{
 		ID: fmt.Sprintf("%s.%d", o.Attempt, o.Index), RunID: o.Run, AttemptID: o.Attempt, Index: o.Index,
-		Started: r.started.Round(0), Environment: deps.Environment,
+		Started: r.started.Round(0), Environment: deps.Environment, Cells: make([]result.CellResult, len(o.Cells)),
 	}
-	opened, err := deps.Open(ctx, o)
-	if err != nil {
-		return result.Round{}, fmt.Errorf("start the subject %s: %w", o.Subject.Target, err)
+	defer func() {
+		if r.telemetry != nil {
+			r.telemetry.close(ctx)
+		}
+	}()
+	for i, p := range parts(o) {
+		r.first = i == 0
+		if err := r.start(ctx, p, &out); err != nil {
+			return result.Round{}, err
+		}
 	}
-	r.target, r.tok = opened.Target, opened.Tokenizer
-	if !opened.Spawned.IsZero() {
-		r.order.Spawned = opened.Spawned
-	}
-	err = r.measure(ctx, &out)
-	if closed := r.target.Close(); closed != nil {
-		err = errors.Join(err, fmt.Errorf("close the subject: %w", closed))
-	}
-	if err != nil {
+	warmRatios(o.Cells, out.Cells)
+	r.progress.finished()
+	out.Probes = append(out.Probes, r.probe(ctx, "after")...)
+	out.Reasons = append(out.Reasons, r.warnings()...)
+	out.Valid = valid(out.Reasons) && slices.ContainsFunc(out.Cells, func(c result.CellResult) bool { return c.Valid })
+	if err := ctx.Err(); err != nil {
 		return result.Round{}, fmt.Errorf("round %d: %w", o.Index, err)
 	}
 	out.Ended = r.clock.Now().Round(0)
@@ -69,54 +82,51 @@ func RunRound(ctx context.Context, o Order, deps Deps) (result.Round, error) {
 	return out, nil
 }
 
-// measure does everything between start and end of the subject.
-func (r *round) measure(ctx context.Context, out *result.Round) error {
+// measure does everything between start and end of what a part measures.
+func (r *round) measure(ctx context.Context, p part, out *result.Round) error {
 	ready := r.clock.Now()
+	for _, i := range p.cells {
+		if c := r.order.Cells[i]; c.Request.NoKV && !target.TraitsOf(r.target).TurnsKVOff {
+			return fmt.Errorf("workload %s has kv_cache: off: %w: only Paceline's own engine can compute without a KV cache", c.Workload, ErrUnsupported)
+		}
+	}
 	r.progress.phase("first request")
-	first := r.firstCell()
+	first := r.firstCell(p.cells)
 	cold, err := r.firstRequest(ctx, first, ready)
 	if err != nil {
 		return err
 	}
-	r.telemetry = startTelemetry(ctx, r.clock, r.deps.Samplers)
-	defer func() { r.telemetry.close(ctx) }()
-	out.Probes = r.probe(ctx, "before")
-
+	if r.first {
+		r.telemetry = startTelemetry(ctx, r.clock, r.deps.Samplers)
+		out.Probes = r.probe(ctx, "before")
+	}
 	// The cell whose request came first goes first: the others follow in order.
-	results := map[int]result.CellResult{}
-	cells := append([]int{first}, slices.DeleteFunc(indices(len(r.order.Cells)), func(i int) bool { return i == first })...)
+	cells := append([]int{first}, slices.DeleteFunc(slices.Clone(p.cells), func(i int) bool { return i == first })...)
 	for _, i := range cells {
-		c := r.order.Cells[i]
 		r.progress.cell(i)
-		res, err := r.runCell(ctx, c)
+		res, err := r.runCell(ctx, r.order.Cells[i])
 		if err != nil {
 			return err
 		}
 		res.Values = append(startValues(cold, i == first), res.Values...)
-		results[i] = res
+		out.Cells[i] = res
 	}
-	for i := range r.order.Cells {
-		out.Cells = append(out.Cells, results[i])
-	}
-	r.progress.finished()
-	out.Probes = append(out.Probes, r.probe(ctx, "after")...)
-	if out.Subject, err = r.target.Identity(ctx); err != nil {
+	id, err := r.target.Identity(ctx)
+	if err != nil {
 		return err
 	}
-	if len(out.Subject.Faults) == 0 {
-		out.Subject.Faults = r.order.Faults // whatever the subject says of itself
+	if r.first {
+		out.Subject = id
+		if len(out.Subject.Faults) == 0 {
+			out.Subject.Faults = r.order.Faults // whatever the subject says of itself
+		}
 	}
-	out.Reasons = append(out.Reasons, r.warnings()...)
-	out.Valid = valid(out.Reasons) && slices.ContainsFunc(out.Cells, func(c result.CellResult) bool { return c.Valid })
-	return ctx.Err()
-}
-
-func indices(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
+	if p.variant != "" {
+		for _, i := range p.cells {
+			out.Cells[i].Target, out.Cells[i].DType = p.variant, id.DType
+		}
 	}
-	return all
+	return nil
 }
 
 func (r *round) probe(ctx context.Context, when string) []result.Probe {
@@ -133,7 +143,7 @@ func (r *round) warnings() []result.Reason {
 	for _, err := range r.telemetry.errors() {
 		reasons = append(reasons, result.Reason{Code: "telemetry", Warn: true, Detail: err.Error()})
 	}
-	for _, note := range target.NotesOf(r.target) {
+	for _, note := range slices.Compact(r.notes) {
 		reasons = append(reasons, result.Reason{Code: "unsupported", Warn: true, Detail: note})
 	}
 	env := r.deps.Environment
@@ -151,10 +161,11 @@ type coldStart struct {
 	load, process, first *float64 // s, ms, ms
 }
 
-// firstCell is the cell whose request is sent first: one that is gated on a cold
+// firstCell is that of the cells whose request is sent first: one that is gated on a cold
 // start, else the first.
-func (r *round) firstCell() int {
-	for i, c := range r.order.Cells {
+func (r *round) firstCell(cells []int) int {
+	for _, i := range cells {
+		c := r.order.Cells[i]
 		if slices.ContainsFunc(c.Gates, func(g spec.Gate) bool {
 			def, ok := g.Metric.Def()
 			return ok && (def.Name == "ttft_process_cold" || def.Name == "ttft_first_request")
@@ -162,7 +173,7 @@ func (r *round) firstCell() int {
 			return i
 		}
 	}
-	return 0
+	return cells[0]
 }
 
 // firstTokens is how long the first answer is: enough for a first piece of text.
@@ -195,7 +206,7 @@ func (r *round) firstRequest(ctx context.Context, cell int, ready time.Time) (co
 	}
 	// Two processes share the wall clock only. One that was set back in between makes
 	// the time unknown.
-	if spawned := r.order.Spawned.Round(0); !r.order.Spawned.IsZero() && spawned.Before(ready.Round(0)) {
+	if spawned := r.spawned.Round(0); !r.spawned.IsZero() && spawned.Before(ready.Round(0)) {
 		cold.load = new(ready.Round(0).Sub(spawned).Seconds())
 		if cold.first != nil {
 			cold.process = new(ms(admitted.Round(0).Sub(spawned).Nanoseconds()) + *cold.first)

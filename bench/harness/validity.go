@@ -46,9 +46,6 @@ func judgeTrial(c spec.Cell, w Window, values []result.Value) []result.Reason {
 	if exact, ok := find(values, "osl_exact"); ok && 1-exact > v.MaxOSLErrors+1e-12 {
 		add("osl", "%.1f %% of requests had another output length than asked for (limit %.1f %%): %s", 100*(1-exact), 100*v.MaxOSLErrors, firstLength(w.Own))
 	}
-	if n := slices.IndexFunc(w.Own, func(s result.Sample) bool { return s.CachedTokens > 0 }); n >= 0 && c.Request.Cache != "shared" {
-		add("cache", "request %d found %d tokens of its prompt in the prefix cache, where every prompt was to be new", w.Own[n].Index, w.Own[n].CachedTokens)
-	}
 	if len(w.Own) == 0 {
 		add("empty", "no request began in the window")
 	}

@@ -50,6 +50,10 @@ func Table() []Def {
 			Meaning: "c1 − a of the first request after the subject is ready",
 		},
 		{
+			Name: "warm_cold_ratio", Unit: "ratio", Better: LowerIsBetter, Stats: one, Version: 1, Source: Client,
+			Meaning: "median ttft of prompts whose beginning the prefix cache has, over that of new prompts of the same length, in one round",
+		},
+		{
 			Name: "engine_ttft", Unit: "ms", Better: LowerIsBetter, Stats: []Stat{P50, P95}, Version: 1, Source: Engine,
 			Meaning: "the engine's own time to first token: from submission to the first token known",
 		},

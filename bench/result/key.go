@@ -1,6 +1,7 @@
 package result
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -38,7 +39,7 @@ func (k Key) Digest() string {
 func KeyOf(r *Round, s Subject, c *CellResult, id metric.ID) Key {
 	def, _ := id.Def()
 	return Key{
-		Cell: c.Cell, Model: r.Subject.ModelDigest, Tokenizer: r.Subject.TokenizerDigest, DType: r.Subject.DType,
-		Target: s.Target, Flags: s.Flags, Hardware: r.Environment.Hardware, Metric: id, Definition: def.Version,
+		Cell: c.Cell, Model: r.Subject.ModelDigest, Tokenizer: r.Subject.TokenizerDigest, DType: cmp.Or(c.DType, r.Subject.DType),
+		Target: cmp.Or(c.Target, s.Target), Flags: s.Flags, Hardware: r.Environment.Hardware, Metric: id, Definition: def.Version,
 	}
 }

@@ -97,10 +97,14 @@ type CellResult struct {
 	Cell     string            `json:"cell"`            // digest of the cell
 	Workload string            `json:"workload"`        // name in the suite
 	Point    map[string]string `json:"point,omitempty"` // matrix and load point: {"concurrency": "4"}
-	Trials   []Trial           `json:"trials"`
-	Values   []Value           `json:"values"` // medians over valid trials
-	Valid    bool              `json:"valid"`
-	Reasons  []Reason          `json:"reasons,omitempty"`
+	// Target and DType are the variant of the run's target that was measured, and its
+	// precision; empty: the run's target, and the round's.
+	Target  string   `json:"target,omitempty"`
+	DType   string   `json:"dtype,omitempty"`
+	Trials  []Trial  `json:"trials"`
+	Values  []Value  `json:"values"` // medians over valid trials
+	Valid   bool     `json:"valid"`
+	Reasons []Reason `json:"reasons,omitempty"`
 }
 
 // Trial is one execution of a cell inside a round.
@@ -150,7 +154,8 @@ type Sample struct {
 
 	PromptTokens int    `json:"prompt_tokens"`
 	CachedTokens int    `json:"cached_tokens,omitempty"`
-	WantTokens   int    `json:"want_tokens"` // requested output length
+	CachedKnown  bool   `json:"cached_known,omitempty"` // the subject told CachedTokens, 0 included
+	WantTokens   int    `json:"want_tokens"`            // requested output length
 	Tokens       Counts `json:"tokens"`
 	Finish       string `json:"finish,omitempty"`
 	Error        string `json:"error,omitempty"`

@@ -49,6 +49,7 @@ type Request struct {
 	Seed        uint64
 	Stream      bool
 	NoCache     bool
+	NoKV        bool // computes the whole sequence anew for each token, where the target can
 }
 
 // Event is one content-bearing event of a stream.
@@ -67,10 +68,12 @@ type Reply struct {
 	IDs       []int32 // where the target gives them
 	Finish    string
 	Prompt    int // tokens of the prompt, as the subject counts them; 0 unknown
-	Cached    int
-	Tokens    result.Counts // Engine and Usage; Retokenised is the harness's
-	DoneSeen  bool          // the stream's end marker came
-	Broken    string        // why the stream was not whole; empty if it was
+	Cached    int // tokens of the prompt that came from a prefix cache
+	// CachedKnown: the subject told Cached, 0 included.
+	CachedKnown bool
+	Tokens      result.Counts // Engine and Usage; Retokenised is the harness's
+	DoneSeen    bool          // the stream's end marker came
+	Broken      string        // why the stream was not whole; empty if it was
 
 	EngineQueued, EnginePrefillStart, EnginePrefillEnd, EngineEnd time.Time
 

@@ -13,6 +13,8 @@ type Traits struct {
 	HonoursNoCache bool
 	// TakesIDs: Request.IDs is understood.
 	TakesIDs bool
+	// TurnsKVOff: Request.NoKV is honoured.
+	TurnsKVOff bool
 }
 
 // Describer is implemented by a Target that has Traits.

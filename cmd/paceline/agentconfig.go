@@ -133,8 +133,8 @@ func parseAgentConfig(path string, text []byte) (agentConfig, error) {
 	dir := filepath.Dir(path)
 	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
 		t, err := f.Targets[name].target(dir)
-		if err == nil && name == wire.DriverEngine {
-			err = errors.New(`"engine" is Paceline's own: choose another name`)
+		if err == nil && wire.OwnEngine(name) {
+			err = fmt.Errorf("%q is Paceline's own: choose another name", name)
 		}
 		wrong("targets."+name, err)
 		m.subjects.Targets[name] = t

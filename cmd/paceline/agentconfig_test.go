@@ -79,6 +79,7 @@ func TestAgentConfigMistakes(t *testing.T) {
 		"an address":           {"http://lab:8000", "lab:8000", "targets.lab"},
 		"a kind of build":      {"[image]", "[images]", `unknown kind of build "images"`},
 		"engine":               {"  vllm:", "  engine:", "Paceline's own"},
+		"a variant of it":      {"  vllm:", "  engine-w8:", "Paceline's own"},
 		"a digest of a file":   {"ABAB", "XYZ", "builds.binaries[0]"},
 		"a digest of an image": {"sha256:cdcdcd", "sha256:cd", "builds.images[0]"},
 		"no command":           {"command: [make], ", "", "builds.git"},

@@ -128,7 +128,7 @@ func TestSynthetic(t *testing.T) {
 
 func TestSuites(t *testing.T) {
 	o := paceline(t, "suite", "list")
-	o.expect(t, exitOK, "ci", "streaming", "throughput", "token-accuracy", "ttft")
+	o.expect(t, exitOK, "ci", "optimisations", "prefix-cache", "streaming", "throughput", "token-accuracy", "ttft")
 	for _, line := range strings.Split(strings.TrimSpace(o.stdout), "\n") {
 		name := strings.Fields(line)[0]
 		paceline(t, "suite", "validate", name).expect(t, exitOK, "valid")

@@ -88,8 +88,8 @@ func (f *subjectFlags) check() error {
 		return fail(exitRequest, "--ready and --ready-timeout belong to --launch")
 	case !server && (f.dialect != "" || f.served != "" || f.apiKeyEnv != ""):
 		return fail(exitRequest, "--dialect, --served-model and --api-key-env belong to --url or --launch")
-	case server && f.target == wire.DriverEngine:
-		return fail(exitRequest, `--target engine is Paceline's own engine: choose another name for the server`)
+	case server && f.target != "" && wire.OwnEngine(f.target):
+		return fail(exitRequest, "--target %s is Paceline's own engine: choose another name for the server", f.target)
 	}
 	if f.dialect != "" {
 		if _, err := openai.DialectOf(f.dialect); err != nil {
@@ -131,7 +131,7 @@ func (f *subjectFlags) apply(ctx context.Context, data string, fleet bool, q *co
 	if q.Subject.Target == "" {
 		return m, nil
 	}
-	if q.Subject.Model == shippedModel { // the suite's default, which a server doesn't have
+	if q.Subject.Model == shippedModel && !wire.OwnEngine(q.Subject.Target) { // the suite's default, which a server doesn't have
 		q.Subject.Model = agent.ModelServed
 	}
 	return m, retarget(m, q, say)
@@ -150,7 +150,7 @@ func (f *subjectFlags) name(q *core.SubmitRequest, say io.Writer) error {
 	if f.target == "" || f.target == wire.DriverEngine {
 		return nil
 	}
-	if q.Subject.Model == shippedModel {
+	if q.Subject.Model == shippedModel && !wire.OwnEngine(f.target) {
 		q.Subject.Model = agent.ModelServed
 	}
 	return retarget(agentConfig{}, q, say) // whether the server is started there or runs, only that machine knows
@@ -184,9 +184,13 @@ func (f *subjectFlags) server(m *agentConfig, q *core.SubmitRequest) error {
 		if f.target == "" || f.target == wire.DriverEngine {
 			return nil
 		}
+		if wire.OwnEngine(f.target) { // a variant: the suite may not name it
+			q.Subject.Target = f.target
+			return nil
+		}
 		t, ok := m.subjects.Targets[f.target]
 		if !ok {
-			known := append(slices.Sorted(maps.Keys(m.subjects.Targets)), wire.DriverEngine)
+			known := slices.Concat(slices.Sorted(maps.Keys(m.subjects.Targets)), []string{wire.DriverEngine}, slices.Sorted(maps.Keys(wire.EngineVariants())))
 			msg := fmt.Sprintf("--target: this machine's configuration has no target %q: it has %s", f.target, strings.Join(known, ", "))
 			if near := metric.Nearest(f.target, known); near != "" {
 				msg += fmt.Sprintf("; did you mean %q?", near)
@@ -296,13 +300,21 @@ func pointed(file, suite string, m agentConfig, q *core.SubmitRequest, say io.Wr
 	if slices.Contains(s.Targets, q.Subject.Target) {
 		return suite, nil
 	}
+	for _, w := range s.Workloads {
+		if w.Target != "" {
+			return "", fmt.Errorf("--target %s: workload %s of suite %s measures %s, which is a variant of Paceline's own engine: measure a suite without it", q.Subject.Target, w.Name, s.Name, w.Target)
+		}
+	}
 	s.Targets = []string{q.Subject.Target}
 	t := m.subjects.Targets[q.Subject.Target]
 	tokenizer := filepath.IsAbs(q.Subject.Model) || isPulledName(q.Subject.Model) || q.Subject.Model == "" && m.models[s.Model] != ""
 	for i := range s.Workloads {
 		w := &s.Workloads[i]
 		w.Gates = slices.DeleteFunc(w.Gates, func(g spec.Gate) bool {
-			why := cantTell(t, tokenizer, g.Metric)
+			why := ""
+			if !wire.OwnEngine(q.Subject.Target) {
+				why = cantTell(t, tokenizer, g.Metric)
+			}
 			if why != "" {
 				fmt.Fprintf(say, "not judged: %s of workload %s: %s\n", g.Metric, w.Name, why)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/paceline/paceline/suites"
+	"github.com/paceline/paceline/suites/spec"
 )
 
 func suiteCommand() *cobra.Command {
@@ -56,14 +58,14 @@ func suiteCommand() *cobra.Command {
 					return fail(exitRequest, "%w", err)
 				}
 				t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-				fmt.Fprintln(t, "WORKLOAD\tPOINT\tTARGET\tLOAD\tTOKENS\tTRIALS\tGATES\tCELL")
+				fmt.Fprintln(t, "WORKLOAD\tPOINT\tTARGET\tLOAD\tCACHE\tTOKENS\tTRIALS\tGATES\tCELL")
 				for _, c := range s.Expand() {
 					var gates []string
 					for _, g := range c.Gates {
 						gates = append(gates, string(g.Metric))
 					}
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%.12s\n", c.Workload, pointText(c.Point), c.Target, loadText(c.Load.Type, c.Load.Concurrency),
-						c.Request.MaxTokens, c.Trials.Count, strings.Join(gates, ","), c.Digest)
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%.12s\n", c.Workload, pointText(c.Point), cmp.Or(c.Variant, c.Target),
+						loadText(c.Load.Type, c.Load.Concurrency), cacheText(c.Request), c.Request.MaxTokens, c.Trials.Count, strings.Join(gates, ","), c.Digest)
 				}
 				if err := t.Flush(); err != nil {
 					return fail(exitMachine, "print: %w", err)
@@ -95,6 +97,14 @@ func pointText(point map[string]string) string {
 	}
 	sort.Strings(parts)
 	return strings.Join(parts, " ")
+}
+
+// cacheText says which caches a request may find.
+func cacheText(q spec.Request) string {
+	if q.NoKV {
+		return "no kv"
+	}
+	return q.Cache
 }
 
 func loadText(kind string, concurrency int) string {

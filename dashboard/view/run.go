@@ -69,6 +69,7 @@ type Run struct {
 	Badges    []Badge
 	Rows      []Row // what is judged
 	Others    []Row // what is only shown
+	Speedups  []SpeedupRow
 	RoundRows []RoundRow
 	Trials    []TrialRow
 	Facts     []Field // of the last round
@@ -91,6 +92,15 @@ type Row struct {
 	Reason          string // the verdict's own words
 	Sure            string
 	Trend           string // address of the trend; empty where it can't be reached
+}
+
+// SpeedupRow is how much better one cell is than another of the same rounds.
+type SpeedupRow struct {
+	Workload, Point string
+	Metric, Meaning string
+	Over            string
+	This, Other     Quantity
+	Times           Quantity
 }
 
 // Why is a decision with its numbers.
@@ -130,6 +140,7 @@ func NewRun(s Source) (*Run, error) {
 	r.verdict()
 	r.badges()
 	r.rows()
+	r.speedups()
 	for i := range s.Rounds {
 		r.RoundRows = append(r.RoundRows, r.roundRow(&s.Rounds[i]))
 		r.Trials = append(r.Trials, trialRows(&s.Rounds[i].Round)...)

@@ -19,10 +19,15 @@ import (
 //
 //	1  the embedded engine
 //	2  RoundOrder.Target: servers too
-const WorkerProtocol = 2
+//	3  variants of the embedded engine (EngineVariants), as Subject.Target and in suites
+const WorkerProtocol = 3
 
 // TargetProtocol is the first version whose workers understand RoundOrder.Target.
 const TargetProtocol = 2
+
+// VariantProtocol is the first version whose workers know variants of their engine; an
+// older one would measure the engine itself under a variant's name.
+const VariantProtocol = 3
 
 // MaxFrameBytes bounds one frame.
 const MaxFrameBytes = 16 << 20
@@ -57,6 +62,30 @@ const (
 	DriverEngine = "engine" // the worker's own engine, in its process
 	DriverOpenAI = "openai" // a server with OpenAI's HTTP API
 )
+
+// EngineVariant is how a variant of the worker's own engine is opened.
+type EngineVariant struct {
+	Weights   string // "w8" or "w4": quantised as they are loaded; empty: as stored
+	Speculate int    // most tokens that are guessed by prompt lookup; 0: none
+}
+
+// EngineVariants are the targets that every native worker has beside DriverEngine, by
+// name. They are targets because options of the engine are the target's, never a
+// suite's.
+func EngineVariants() map[string]EngineVariant {
+	return map[string]EngineVariant{
+		DriverEngine + "-w8":     {Weights: "w8"},
+		DriverEngine + "-w4":     {Weights: "w4"},
+		DriverEngine + "-lookup": {Speculate: 4},
+	}
+}
+
+// OwnEngine says whether a target's name is that of the worker's own engine or of a
+// variant of it. No name is the engine's.
+func OwnEngine(name string) bool {
+	_, variant := EngineVariants()[name]
+	return variant || name == "" || name == DriverEngine
+}
 
 // Target is a subject that isn't the worker's own engine. URL or Launch is set.
 type Target struct {

@@ -37,6 +37,7 @@ type Cell struct {
 	Workload string
 	Point    map[string]string
 	Rules    []gate.Rule
+	Speedups []spec.Speedup             // over other cells of the run, to be shown
 	Foreign  map[metric.ID]gate.Foreign // its metrics that are not in the table
 }
 
@@ -47,7 +48,7 @@ func Cells(s *spec.Suite, target string) ([]Cell, error) {
 		if c.Target != target {
 			continue
 		}
-		cell := Cell{Digest: c.Digest, Workload: c.Workload, Point: c.Point}
+		cell := Cell{Digest: c.Digest, Workload: c.Workload, Point: c.Point, Speedups: c.Speedups}
 		for _, g := range c.Gates {
 			r := ruleOf(g)
 			if err := r.Validate(); err != nil {

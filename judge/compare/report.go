@@ -28,6 +28,7 @@ func (m *Comparison) Report(v gate.Run) format.Report {
 			rep.Trials = max(rep.Trials, len(cell.Trials))
 		}
 	}
+	rep.Speedups = m.speedups()
 	verdicts, _ := m.Verdicts()
 	gated := map[string]bool{}
 	for i, k := range m.Checks {

@@ -39,6 +39,7 @@ func human(out *bytes.Buffer, r *Report, o Options) error {
 		}
 		fmt.Fprintf(b, "and %s without a rule, %s\n", count(n, "value"), where)
 	}
+	p.speedups(b, r)
 	p.explain(b, r)
 	list(b, "Also", r.unexplained())
 	list(b, "Know about this measurement", r.Warnings)
@@ -58,7 +59,7 @@ func human(out *bytes.Buffer, r *Report, o Options) error {
 	return nil
 }
 
-// table writes one row a line, columns as wide as they need.
+// table writes one row a line.
 func (p painter) table(b *bytes.Buffer, lines []*Line) {
 	rows := [][]string{{"Workload", "Metric", "This run", "Baseline (rounds) or limit", "Change", "Verdict"}}
 	kinds := []gate.Kind{""}
@@ -75,6 +76,12 @@ func (p painter) table(b *bytes.Buffer, lines []*Line) {
 		rows = append(rows, []string{l.where(), string(l.Metric), value, l.base(), l.change(), verdict})
 		kinds = append(kinds, kind)
 	}
+	p.columns(b, rows, kinds)
+}
+
+// columns writes rows in columns as wide as they need, the first one bold. kinds, which
+// may be nil, colour the last column.
+func (p painter) columns(b *bytes.Buffer, rows [][]string, kinds []gate.Kind) {
 	const most = 44 // a reason for a missing value may be long
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
@@ -86,7 +93,10 @@ func (p painter) table(b *bytes.Buffer, lines []*Line) {
 		var line strings.Builder
 		for i, cell := range row {
 			if i == len(row)-1 {
-				line.WriteString(p.kind(kinds[j], cell))
+				if kinds != nil {
+					cell = p.kind(kinds[j], cell)
+				}
+				line.WriteString(cell)
 				break
 			}
 			line.WriteString(cell)

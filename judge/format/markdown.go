@@ -20,6 +20,7 @@ func markdown(b *bytes.Buffer, r *Report, o Options) error {
 	d := &document{b: b, room: limit - len(foot) - len(leftOut(1_000_000))}
 	d.head(r)
 	d.table(r)
+	d.speedups(r)
 	d.fold("", "", r.Overall.Also)
 	for _, l := range r.worstFirst() {
 		if v := l.Verdict; v.Kind != gate.Pass && len(v.Steps) > 0 {

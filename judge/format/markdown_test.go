@@ -51,6 +51,7 @@ func TestMarkdownFits(t *testing.T) {
 			r.Lines = append(r.Lines, l)
 			r.Overall.Also = append(r.Overall.Also, text)
 			r.Warnings = append(r.Warnings, text)
+			r.Speedups = append(r.Speedups, Speedup{Workload: text, Over: text, Metric: "output_rate", Missing: text})
 		}
 		r.Overall.Headline = text
 		r.Suite, r.Subject, r.Machine, r.RunID, r.Branch, r.Repeat, r.PageURL, r.Badges = text, text, text, text, text, text, text, []string{text, text}

@@ -28,12 +28,29 @@ type Report struct {
 	Badges   []string  `json:"badges,omitempty"`   // "synthetic", "fault-injected: slow=1.43"
 	Warnings []string  `json:"warnings,omitempty"` // what to know about the measurement
 	Lines    []Line    `json:"lines"`              // gated series first, then the rest
+	Speedups []Speedup `json:"speedups,omitempty"` // never judged
 	Overall  gate.Run  `json:"overall"`
 	PageURL  string    `json:"page_url,omitempty"`
 	Repeat   string    `json:"repeat,omitempty"` // a command that repeats the run
 	// Source is the suite's file as a path from the root of the repository that it lies
 	// in, with slashes; empty where it doesn't lie in one or isn't known.
 	Source string `json:"source,omitempty"`
+}
+
+// Speedup is how much better one cell of a run is than another of the same rounds.
+type Speedup struct {
+	Workload string            `json:"workload"`
+	Point    map[string]string `json:"point,omitempty"`
+	Over     string            `json:"over"` // the other workload
+	Metric   metric.ID         `json:"metric"`
+	// Value is how often better: over 1 is faster, or sooner, whichever way the metric
+	// counts. It is the median of what each valid round gives; 0: none does, see Missing.
+	Value   float64 `json:"value,omitempty"`
+	Spread  float64 `json:"spread,omitempty"` // half the range of the rounds; of one round, what its trials' half ranges make of it
+	Rounds  int     `json:"rounds"`
+	This    float64 `json:"this,omitempty"` // medians of the rounds, in the metric's unit
+	Other   float64 `json:"other,omitempty"`
+	Missing string  `json:"missing,omitempty"`
 }
 
 // Line is one metric of one cell, with the verdict on it where it is gated.

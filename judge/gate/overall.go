@@ -146,7 +146,10 @@ func (r Run) compared(series []Verdict, by map[Kind][]string, o Options) Run {
 	settled := r.Kind != "" && r.Exit != ExitOK // something worse is known
 	switch {
 	case len(without) == 0:
-		if r.Kind == "" {
+		switch {
+		case r.Kind == "" && len(series) == 0:
+			r.Kind, r.Headline = Pass, "nothing was judged: there is no rule on what was measured"
+		case r.Kind == "":
 			r.Kind, r.Headline = Pass, fmt.Sprintf("nothing got worse: %d of %d checks passed", len(by[Pass]), len(by[Pass]))
 		}
 		return r

@@ -36,6 +36,7 @@ func TestOverall(t *testing.T) {
 		{name: "inconclusive", kinds: []Kind{Pass, Inconclusive}, kind: Inconclusive, exit: 4},
 		{name: "inconclusive as pass", kinds: []Kind{Inconclusive}, options: Options{Inconclusive: "pass"}, kind: Warn, exit: 0},
 		{name: "inconclusive as fail", kinds: []Kind{Inconclusive}, options: Options{Inconclusive: "fail"}, kind: Fail, exit: 1},
+		{name: "no rule", kind: Pass, exit: 0, says: "nothing was judged"},
 		{name: "nothing compared", kinds: []Kind{NoBaseline, NoBaseline}, kind: NoBaseline, exit: 0, says: "NOTHING WAS COMPARED"},
 		{name: "nothing comparable", kinds: []Kind{NotComparable}, kind: NotComparable, exit: 0, says: "NOTHING WAS COMPARED"},
 		{name: "some compared", kinds: []Kind{Pass, NoBaseline}, kind: Pass, exit: 0, says: "1 of 2 compared"},

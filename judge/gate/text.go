@@ -54,7 +54,7 @@ func ChangeText(change float64, higherIsBetter bool) string {
 // percentages, bytes have a power of 1000.
 func Figure(v float64, unit string) string {
 	switch unit {
-	case "":
+	case "", "ratio":
 		return number(v)
 	case "1":
 		return percent(v)

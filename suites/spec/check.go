@@ -109,6 +109,7 @@ func (s *Suite) check() Problems {
 		}
 	}
 	if len(c.problems) == 0 {
+		s.checkVariants(c)
 		s.checkCells(c)
 	}
 	return c.problems
@@ -158,6 +159,9 @@ func (c *checker) workload(path string, w *Workload, short bool) {
 		between(c, path+".warmup.cv", u.CV, 0.001, 1)
 	}
 	c.span(path+".warmup.max", u.Max, 0)
+	if u.Mode == "none" && w.Request.Cache == "shared" && w.Data.Type == "synthetic" {
+		c.add(path+".warmup.mode", "nothing fills the prefix cache that this workload shares", u.Mode, "requests, or cache: bust")
+	}
 	least := 3
 	if short {
 		least = 2
@@ -209,6 +213,9 @@ func (c *checker) request(path string, q *Request) {
 	}
 	between(c, path+".top_k", q.TopK, 0, maxTokens)
 	c.word(path+".cache", q.Cache, "bust", "shared")
+	if q.NoKV && q.Cache == "shared" {
+		c.add(path+".kv_cache", "without a KV cache there is no prefix to share", "off, with cache: shared", "on, or cache: bust")
+	}
 }
 
 func (c *checker) data(path string, w *Workload) {
@@ -228,6 +235,7 @@ func (c *checker) data(path string, w *Workload) {
 	}
 	other(len(d.Prompts) > 0, "prompts", "prompt")
 	other(d.ISL != 0, "isl", "synthetic")
+	other(d.Tail != 0, "tail", "synthetic")
 	other(d.Dataset != "", "dataset", "dataset")
 	other(d.Digest != "", "digest", "dataset")
 	switch d.Type {
@@ -244,6 +252,7 @@ func (c *checker) data(path string, w *Workload) {
 		if !w.hasAxis("isl") {
 			between(c, p+".isl", d.ISL, 1, maxTokens)
 		}
+		c.tail(p+".tail", w)
 	case "dataset":
 		c.listed(p+".dataset", d.Dataset)
 		if !regexp.MustCompile(`^sha256:[0-9a-f]{64}$`).MatchString(d.Digest) {

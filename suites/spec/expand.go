@@ -58,10 +58,13 @@ func (s *Suite) Expand() []Cell {
 			w := p.workload
 			digest := cellDigest(w)
 			for _, t := range s.Targets {
+				if w.Target != "" && variants()[w.Target] != t {
+					continue
+				}
 				cells = append(cells, Cell{
-					Digest: digest, Workload: w.Name, Point: p.at, Target: t,
+					Digest: digest, Workload: w.Name, Point: p.at, Target: t, Variant: w.Target,
 					Request: w.Request, Data: w.Data, Load: w.Load, Warmup: w.Warmup, Trials: w.Trials, Window: w.Window,
-					Validity: w.Validity, Cancel: w.Cancel, Gates: slices.Clone(w.Gates),
+					Validity: w.Validity, Cancel: w.Cancel, Gates: slices.Clone(w.Gates), Speedups: slices.Clone(w.Speedups),
 					// Every target gets the same requests.
 					Seed: ChildSeed(s.Seed, "cell", digest),
 				})
@@ -91,7 +94,9 @@ func cellDigest(w Workload) string {
 		Load    load
 		Warmup  Warmup
 		Window  Window
-	}{w.Request, w.Data, l, w.Warmup, w.Window})
+		// Samples find their cell by its digest, and a variant's are not the target's.
+		Variant string `json:",omitempty"`
+	}{w.Request, w.Data, l, w.Warmup, w.Window, w.Target})
 	if err != nil {
 		panic("spec: a cell has only finite numbers and strings: " + err.Error())
 	}

@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ func TestExpandOrder(t *testing.T) {
 	s := full(t)
 	var got []string
 	for _, c := range s.Expand() {
-		got = append(got, fmt.Sprintf("%s isl=%d c=%d osl=%d %s", c.Workload, c.Data.ISL, c.Load.Concurrency, c.Request.MaxTokens, c.Target))
+		got = append(got, fmt.Sprintf("%s isl=%d c=%d osl=%d %s", c.Workload, c.Data.ISL, c.Load.Concurrency, c.Request.MaxTokens, strings.TrimSpace(c.Target+" "+c.Variant)))
 	}
 	want := []string{
 		"scaling isl=128 c=1 osl=16 engine", "scaling isl=128 c=1 osl=16 vllm",
@@ -22,6 +23,11 @@ func TestExpandOrder(t *testing.T) {
 		"scaling isl=512 c=8 osl=16 engine", "scaling isl=512 c=8 osl=16 vllm",
 		"texts isl=0 c=1 osl=8 engine", "texts isl=0 c=1 osl=8 vllm",
 		"set isl=0 c=1 osl=32 engine", "set isl=0 c=1 osl=32 vllm",
+		"recomputed isl=80 c=1 osl=32 engine", "recomputed isl=80 c=1 osl=32 vllm",
+		"recomputed isl=272 c=1 osl=32 engine", "recomputed isl=272 c=1 osl=32 vllm",
+		"prefixes isl=80 c=1 osl=32 engine", "prefixes isl=80 c=1 osl=32 vllm",
+		"prefixes isl=272 c=1 osl=32 engine", "prefixes isl=272 c=1 osl=32 vllm",
+		"quantised isl=100 c=1 osl=32 engine engine-w8", // a variant belongs to one target
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("cells:\n got %q\nwant %q", got, want)
@@ -49,6 +55,7 @@ func TestCellDigest(t *testing.T) {
 		"model":          func(s *Suite, _ *Workload) { s.Model = "other" },
 		"other cells":    func(s *Suite, _ *Workload) { s.Workloads[0].Load.Concurrency = 7 },
 		"validity":       func(_ *Suite, w *Workload) { w.Validity.MaxSteal = 0.5 },
+		"speed-up":       func(_ *Suite, w *Workload) { w.Speedups = []Speedup{{Over: "x"}} },
 		"band":           func(_ *Suite, w *Workload) { w.Bands = []Band{{Label: "x"}} },
 		"title":          func(_ *Suite, w *Workload) { w.Title = "x" },
 		"other's target": func(s *Suite, _ *Workload) { s.Targets[1] = "tgi" },
@@ -64,6 +71,9 @@ func TestCellDigest(t *testing.T) {
 		"cancel":   func(_ *Suite, w *Workload) { w.Cancel.Rate = 0.5 },
 		"warm-up":  func(_ *Suite, w *Workload) { w.Warmup.Max += time.Second },
 		"window":   func(_ *Suite, w *Workload) { w.Window.MinRequests++ },
+		"variant":  func(_ *Suite, w *Workload) { w.Target = "engine-w8" },
+		"no KV":    func(_ *Suite, w *Workload) { w.Request.NoKV = true },
+		"tail":     func(_ *Suite, w *Workload) { w.Data.Tail = 1 },
 		"no cache": func(_ *Suite, w *Workload) { w.Request.Cache = "bust" },
 	} {
 		if got := digest(change); got.Digest == base.Digest {
@@ -116,10 +126,11 @@ func TestEstimate(t *testing.T) {
 	s := full(t)
 	got := s.Estimate()
 	// scaling: 8 cells, 4 trials × 50 requests, 2 to warm up; texts: 2 cells, 4 × 60;
-	// set: 2 cells, 4 × 50 and 2; all three times.
+	// set: 2 cells, 4 × 50 and 2; recomputed and prefixes 4 cells each and quantised 1, as
+	// set; all three times.
 	want := Estimate{
-		Cells: 12, Rounds: 3, Requests: 3 * (8*(4*50+2) + 2*4*60 + 2*(4*50+2)),
-		Time: 3 * (guessStart + 10*4*90*time.Second),
+		Cells: 21, Rounds: 3, Requests: 3 * (8*(4*50+2) + 2*4*60 + 11*(4*50+2)),
+		Time: 3 * (guessStart + 19*4*90*time.Second),
 	}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)

@@ -65,7 +65,8 @@ func (r *reader) shared(w *Workload) []member {
 				member{"api", r.text(&q.API)}, member{"stream", r.flag(&q.Stream)},
 				member{"max_tokens", r.whole(&q.MaxTokens)}, member{"ignore_eos", r.flag(&q.IgnoreEOS)},
 				member{"temperature", r.number(&q.Temperature)}, member{"top_p", r.number(&q.TopP)},
-				member{"top_k", r.whole(&q.TopK)}, member{"cache", r.text(&q.Cache)})
+				member{"top_k", r.whole(&q.TopK)}, member{"cache", r.text(&q.Cache)},
+				member{"kv_cache", r.switchedOff(&q.NoKV)})
 		}},
 		{"warmup", func(path string, n ast.Node) {
 			u := &w.Warmup
@@ -96,11 +97,12 @@ func (r *reader) workload(path string, n ast.Node, w *Workload) {
 	r.mapping(path, n, append([]member{
 		{"name", r.text(&w.Name)},
 		{"title", r.text(&w.Title)},
+		{"target", r.text(&w.Target)},
 		{"data", func(path string, n ast.Node) {
 			d := &w.Data
 			r.mapping(path, n,
 				member{"type", r.text(&d.Type)}, member{"prompts", r.texts(&d.Prompts, maxPrompts)},
-				member{"isl", r.whole(&d.ISL)}, member{"dataset", r.text(&d.Dataset)}, member{"digest", r.text(&d.Digest)})
+				member{"isl", r.whole(&d.ISL)}, member{"tail", r.whole(&d.Tail)}, member{"dataset", r.text(&d.Dataset)}, member{"digest", r.text(&d.Digest)})
 		}},
 		{"load", func(path string, n ast.Node) {
 			l := &w.Load
@@ -116,6 +118,13 @@ func (r *reader) workload(path string, n ast.Node, w *Workload) {
 		{"gates", func(path string, n ast.Node) {
 			r.list(path, n, maxGates, "a list of gates", func(path string, n ast.Node) {
 				w.Gates = append(w.Gates, r.gate(path, n))
+			})
+		}},
+		{"speedups", func(path string, n ast.Node) {
+			r.list(path, n, maxGates, "a list of speed-ups", func(path string, n ast.Node) {
+				var s Speedup
+				r.mapping(path, n, member{"metric", r.metric(&s.Metric)}, member{"over", r.text(&s.Over)})
+				w.Speedups = append(w.Speedups, s)
 			})
 		}},
 		{"bands", func(path string, n ast.Node) {
@@ -224,6 +233,23 @@ func (r *reader) metric(to *metric.ID) func(string, ast.Node) {
 			return
 		}
 		*to = id
+	}
+}
+
+// switchedOff reads "on" or "off"; to is true for "off".
+func (r *reader) switchedOff(to *bool) func(string, ast.Node) {
+	return func(path string, n ast.Node) {
+		s, ok := n.(*ast.StringNode)
+		switch {
+		case ok && (s.Value == "on" || s.Value == "off"):
+			*to = s.Value == "off"
+		case ok:
+			r.report(path, placeOf(n), Problem{
+				What: "unknown " + key(path), Found: orNothing(s.Value), Wanted: "on, off", DidYouMean: metric.Nearest(s.Value, []string{"on", "off"}),
+			})
+		default:
+			r.wrong(path, n, "on or off")
+		}
 	}
 }
 

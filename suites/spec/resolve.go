@@ -73,6 +73,7 @@ func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 func (w *writer) workload(l *Workload) {
 	w.line(2, "- name: "+quote(l.Name))
 	w.textIf(4, "title", l.Title)
+	w.textIf(4, "target", l.Target)
 	q := &l.Request
 	w.line(4, "request:")
 	w.text(6, "api", q.API)
@@ -83,6 +84,9 @@ func (w *writer) workload(l *Workload) {
 	w.number(6, "top_p", q.TopP)
 	w.whole(6, "top_k", q.TopK)
 	w.text(6, "cache", q.Cache)
+	if q.NoKV {
+		w.text(6, "kv_cache", "off")
+	}
 	d := &l.Data
 	w.line(4, "data:")
 	w.text(6, "type", d.Type)
@@ -94,6 +98,9 @@ func (w *writer) workload(l *Workload) {
 	}
 	if d.ISL != 0 {
 		w.whole(6, "isl", d.ISL)
+	}
+	if d.Tail != 0 {
+		w.whole(6, "tail", d.Tail)
 	}
 	w.textIf(6, "dataset", d.Dataset)
 	w.textIf(6, "digest", d.Digest)
@@ -153,6 +160,13 @@ func (w *writer) judge(l *Workload) {
 				w.number(6, limit.key, *limit.v)
 			}
 		}
+	}
+	if len(l.Speedups) > 0 {
+		w.line(4, "speedups:")
+	}
+	for _, s := range l.Speedups {
+		w.line(4, "- metric: "+quote(string(s.Metric)))
+		w.text(6, "over", s.Over)
 	}
 	if len(l.Bands) > 0 {
 		w.line(4, "bands:")

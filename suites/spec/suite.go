@@ -33,6 +33,7 @@ type Suite struct {
 type Workload struct {
 	Name     string
 	Title    string
+	Target   string // a variant of one of the suite's targets; empty: the suite's targets
 	Request  Request
 	Data     Data
 	Load     Load
@@ -43,6 +44,7 @@ type Workload struct {
 	Validity Validity
 	Cancel   Cancel
 	Gates    []Gate
+	Speedups []Speedup
 	Bands    []Band
 }
 
@@ -62,6 +64,7 @@ type Request struct {
 	TopP        float64 // in (0, 1]
 	TopK        int     // 0: off
 	Cache       string  // "bust": no request finds another's prefix; "shared"
+	NoKV        bool    `json:",omitempty"` // kv_cache off: the whole sequence is computed anew for each token
 }
 
 // Data is what is sent.
@@ -69,6 +72,7 @@ type Data struct {
 	Type    string   // "prompt", "synthetic", "dataset"
 	Prompts []string // with "prompt": used in turn
 	ISL     int      // with "synthetic": input length in tokens
+	Tail    int      `json:",omitempty"` // with "synthetic" and cache "shared": so many last tokens are the request's own
 	Dataset string   // with "dataset": name in the catalogue or of an embedded one
 	Digest  string   // of the data set, where one is named
 }
@@ -138,6 +142,13 @@ type Gate struct {
 	Max      *float64
 }
 
+// Speedup is how much better a workload is than another one of the same round: shown,
+// never judged.
+type Speedup struct {
+	Metric metric.ID
+	Over   string // the other workload's name
+}
+
 // Band is a reference drawn on the metric's chart: a value or a range that somebody
 // reported elsewhere.
 type Band struct {
@@ -153,6 +164,7 @@ type Cell struct {
 	Workload string
 	Point    map[string]string // axis → value; empty without a matrix
 	Target   string
+	Variant  string // of the target, measured in the same round on a start of its own; empty: the target itself
 	Request  Request
 	Data     Data
 	Load     Load
@@ -162,5 +174,6 @@ type Cell struct {
 	Validity Validity
 	Cancel   Cancel
 	Gates    []Gate
+	Speedups []Speedup
 	Seed     uint64 // child of the suite's seed by hash
 }

@@ -51,7 +51,7 @@ func (t *Target) Context() int { return t.eng.Stats().Backend.MaxContext }
 
 // Traits says that the engine computes in this process and takes what it is told.
 func (*Target) Traits() target.Traits {
-	return target.Traits{InProcess: true, HonoursNoCache: true, TakesIDs: true}
+	return target.Traits{InProcess: true, HonoursNoCache: true, TakesIDs: true, TurnsKVOff: true}
 }
 
 // Do submits the request and passes its events on until its last. Rendering and
@@ -89,7 +89,7 @@ func (t *Target) request(r target.Request) (engine.Request, error) {
 		return engine.Request{}, err
 	}
 	return engine.Request{
-		Prompt: ids, MaxTokens: r.MaxTokens, IgnoreEOS: r.IgnoreEOS, NoCache: r.NoCache, Sampling: sampling(r),
+		Prompt: ids, MaxTokens: r.MaxTokens, IgnoreEOS: r.IgnoreEOS, NoCache: r.NoCache, NoKV: r.NoKV, Sampling: sampling(r),
 	}, nil
 }
 
@@ -169,6 +169,7 @@ func (a *answer) reply(ctx context.Context) (target.Reply, error) {
 	}
 	reply.DoneSeen = true
 	reply.Finish, reply.Prompt, reply.Cached = f.Reason, f.PromptTokens, f.CachedTokens
+	reply.CachedKnown = true
 	reply.Tokens.Usage = &f.OutputTokens
 	reply.EngineQueued, reply.EnginePrefillStart, reply.EnginePrefillEnd, reply.EngineEnd = f.Queued, f.PrefillStart, f.PrefillEnd, f.End
 	if !a.ended.IsZero() {

@@ -27,7 +27,7 @@ func New() *Target { return &Target{} }
 
 // Traits says that it runs here and caches nothing.
 func (*Target) Traits() target.Traits {
-	return target.Traits{InProcess: true, HonoursNoCache: true, TakesIDs: true}
+	return target.Traits{InProcess: true, HonoursNoCache: true, TakesIDs: true, TurnsKVOff: true}
 }
 
 // Identity is that of this program; no model is behind it.

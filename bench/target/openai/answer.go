@@ -48,7 +48,7 @@ type usage struct {
 }
 
 type timings struct {
-	Cached int `json:"cache_n"`
+	Cached *int `json:"cache_n"`
 }
 
 // An answer may have so many content-bearing events for each token asked for, and so
@@ -101,11 +101,11 @@ func (a *answer) chunk(data []byte, at time.Time) error {
 		n := c.Usage.CompletionTokens
 		a.reply.Prompt, a.reply.Tokens.Usage = c.Usage.PromptTokens, &n
 		if d := c.Usage.PromptTokensDetails; d != nil {
-			a.reply.Cached = d.CachedTokens
+			a.reply.Cached, a.reply.CachedKnown = d.CachedTokens, true
 		}
 	}
-	if c.Timings != nil && c.Timings.Cached > 0 {
-		a.reply.Cached = c.Timings.Cached
+	if c.Timings != nil && c.Timings.Cached != nil && (*c.Timings.Cached > 0 || !a.reply.CachedKnown) {
+		a.reply.Cached, a.reply.CachedKnown = *c.Timings.Cached, true
 	}
 	var piece string
 	for _, ch := range c.Choices {

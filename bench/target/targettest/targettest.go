@@ -201,6 +201,14 @@ func traits(t *testing.T, c Config) {
 			t.Errorf("a prompt of %d ids has %d tokens", len(r.IDs), reply.Prompt)
 		}
 	}
+	if target.TraitsOf(tg).TurnsKVOff {
+		r := c.request("no KV cache", 4)
+		_, with := ask(t, tg, r)
+		r.NoKV = true
+		if _, without := ask(t, tg, r); without.Text != with.Text || without.Cached != 0 {
+			t.Errorf("without a KV cache the answer is %q with %d tokens from a cache, with one %q", without.Text, without.Cached, with.Text)
+		}
+	}
 	if target.TraitsOf(tg).HonoursNoCache {
 		for range 2 {
 			r := c.request("no cache", 4)

@@ -191,7 +191,7 @@ func (t *txn) values(run ledger.Run, r *result.Round, seq, when int64) error {
 				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 				ON CONFLICT (digest) DO UPDATE SET project = excluded.project, suite = excluded.suite, workload = excluded.workload,
 					model = excluded.model, synthetic = excluded.synthetic, last_ns = max(last_ns, excluded.last_ns)
-				RETURNING id`, key.Digest(), doc, run.Project, run.Suite, c.Workload, point, string(v.Metric), run.Subject.Target,
+				RETURNING id`, key.Digest(), doc, run.Project, run.Suite, c.Workload, point, string(v.Metric), key.Target,
 				run.Subject.Model, r.Subject.Synthetic, when).Scan(&id); err != nil {
 				return err
 			}
