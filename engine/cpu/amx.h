@@ -172,13 +172,14 @@ FN void gemm_dot(const pl_gemm *g, int32_t b0, int32_t b1)
 	}
 	const size_t ws = (size_t)g->w->k * PL_LANES * sizeof(uint16_t);
 	const int32_t whole = g->k / 32 * 32;
-	amx_tiles(16, 16);
+	int32_t set = 0; // rows that the tiles are made for
 	for (int32_t bg = b0; bg < b1; bg += AMX_BLOCKS)
 		for (int32_t k = 0; k < whole; k += AMX_INPUTS)
 			for (int32_t m = 0; m < g->m; m += 32) {
 				const int32_t rows = g->m - m < 32 ? g->m - m : 32;
-				if (rows < 32)
+				if (rows != set)
 					amx_tiles(rows < 16 ? rows : 16, rows - 16 > 0 ? rows - 16 : 0);
+				set = rows;
 				for (int32_t b = bg; b < b1 && b < bg + AMX_BLOCKS; b += 2) {
 					const size_t column = (size_t)(b - b0) * PL_LANES;
 					float *c = g->c + m * g->ldc + column;
@@ -198,8 +199,6 @@ FN void gemm_dot(const pl_gemm *g, int32_t b0, int32_t b1)
 					else
 						amx_bf16(0, 0, &s, steps);
 				}
-				if (rows < 32)
-					amx_tiles(16, 16);
 			}
 	_tile_release();
 	if (whole < g->k)
@@ -270,7 +269,7 @@ IN void amx_quant(const int mul, const pl_gemm *g, int32_t b0, int32_t b1)
 	_Alignas(64) uint8_t bytes[AMX_BLOCKS][AMX_INPUTS * PL_LANES]; // of w4
 	const int32_t groups = g->w->k / PL_GROUP;
 	const size_t ws = (size_t)g->w->k * (mul == MUL_W8 ? PL_LANES : PL_LANES / 2);
-	amx_tiles(16, 16);
+	int32_t set = 0; // rows that the tiles are made for
 	for (int32_t bg = b0; bg < b1; bg += AMX_BLOCKS)
 		for (int32_t k = 0; k < g->k; k += AMX_INPUTS) {
 			const int32_t kn = g->k - k < AMX_INPUTS ? g->k - k : AMX_INPUTS;
@@ -279,8 +278,9 @@ IN void amx_quant(const int mul, const pl_gemm *g, int32_t b0, int32_t b1)
 				unpack4(bytes[b - bg], (const uint8_t *)g->w->data + b * ws + (size_t)k * PL_LANES / 2, kn);
 			for (int32_t m = 0; m < g->m; m += 32) {
 				const int32_t rows = g->m - m < 32 ? g->m - m : 32;
-				if (rows < 32)
+				if (rows != set)
 					amx_tiles(rows < 16 ? rows : 16, rows - 16 > 0 ? rows - 16 : 0);
+				set = rows;
 				for (int32_t b = bg; b < be; b += 2) {
 					const int wide = b + 1 < be;
 					const size_t column = (size_t)(b - b0) * PL_LANES;
@@ -313,8 +313,6 @@ IN void amx_quant(const int mul, const pl_gemm *g, int32_t b0, int32_t b1)
 							amx_group(0, 0, bias, w0 + at, w1 + at, a, g->lda, &s, rows, scale);
 					}
 				}
-				if (rows < 32)
-					amx_tiles(16, 16);
 			}
 		}
 	_tile_release();

@@ -68,6 +68,9 @@ IN void vi_store(int32_t *p, vi a) { _mm512_storeu_si512(p, a); }
 // v_nearest rounds to whole numbers, ties to even.
 IN vi v_nearest(vf a) { return _mm512_cvtps_epi32(a); }
 IN void v_store_s8(int8_t *p, vi a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a)); }
+// v_sum folds halves: eight and eight, four and four, two and two, one and one.
+IN float v_sum(vf a) { return _mm512_reduce_add_ps(a); }
+IN float v_top(vf a) { return _mm512_reduce_max_ps(a); }
 // v_half widens binary16.
 IN vf v_half(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 // v_byte is byte h of each four, signed, as floats.

@@ -125,7 +125,7 @@ func (e *engine) allocate(dot bool) error {
 	reserve(r, &m.xn, maxTokens*d.hidden)
 	reserve(r, &m.qkv, maxTokens*d.qkv)
 	reserve(r, &m.att, maxTokens*c.Heads*d.dim)
-	reserve(r, &m.act, maxTokens*d.inter)
+	reserve(r, &m.act, maxTokens*d.inter) // takes no memory where it isn't written
 	reserve(r, &m.logits, maxRows*d.vocab)
 	reserve(r, &m.scores, C.PL_SCORE_ROWS*d.vocab)
 	if o.Compute == "bf16" {
@@ -143,8 +143,9 @@ func (e *engine) allocate(dot bool) error {
 		}
 	}
 	quants(&m.quants, maxTokens)
+	quants(&m.act_quants, maxTokens)
 	reserve(r, &m.scratch, o.Threads)
-	m.gate_up_size = C.size_t(max(32*maxTokens, 2*d.inter))
+	m.gate_up_size = C.size_t(max(2*C.PL_GROUP*maxTokens, 2*d.inter))
 	threads := make([]C.pl_scratch, o.Threads)
 	for i := range threads {
 		s := &threads[i]

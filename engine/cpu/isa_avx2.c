@@ -82,6 +82,19 @@ IN void v_store_s8(int8_t *p, vi a)
 	const __m128i h = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
 	_mm_storel_epi64((__m128i *)p, _mm_packs_epi16(h, h));
 }
+// v_sum folds halves: four and four, two and two, one and one.
+IN float v_sum(vf a)
+{
+	const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+	const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+	return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+IN float v_top(vf a)
+{
+	const __m128 four = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+	const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+	return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
 // v_half widens binary16.
 IN vf v_half(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
 // v_byte is byte h of each four, signed, as floats.

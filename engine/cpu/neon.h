@@ -79,6 +79,9 @@ IN void v_store_s8(int8_t *p, vi a)
 	const int32_t four = vget_lane_s32(b, 0);
 	__builtin_memcpy(p, &four, sizeof four);
 }
+// v_sum folds halves: two and two, one and one.
+IN float v_sum(vf a) { return vaddv_f32(vadd_f32(vget_low_f32(a), vget_high_f32(a))); }
+IN float v_top(vf a) { return vmaxvq_f32(a); }
 // v_half widens binary16.
 IN vf v_half(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
 // v_byte is byte h of each four, signed, as floats.

@@ -20,26 +20,6 @@ IN vf v_exp(vf x)
 	return v_zero_below(v_exp2n(p, n), x, -87.33f);
 }
 
-// v_sum and v_top fold a vector in a fixed order.
-IN float v_sum(vf a)
-{
-	float t[VL];
-	v_store(t, a);
-	for (int n = VL / 2; n > 0; n /= 2)
-		for (int i = 0; i < n; i++)
-			t[i] += t[i + n];
-	return t[0];
-}
-
-IN float v_top(vf a)
-{
-	float t[VL];
-	v_store(t, a);
-	for (int i = 1; i < VL; i++)
-		t[0] = t[i] > t[0] ? t[i] : t[0];
-	return t[0];
-}
-
 FN void scale(float *x, float f, int32_t n)
 {
 	for (int32_t i = 0; i < n; i += VL)
@@ -54,24 +34,34 @@ FN void scale_each(float *x, const float *f, int32_t n)
 
 FN void softmax(float *s, float *o, float *maxima, float *sums, int32_t m, int32_t dim)
 {
-	for (int32_t r = 0; r < m; r++) {
-		float *p = s + (size_t)r * PL_PAGE;
-		vf top = v_set(maxima[r]), sum = v_set(0);
-		for (int t = 0; t < PL_PAGE; t += VL)
-			top = v_max(top, v_load(p + t));
-		const float t0 = v_top(top);
-		const vf keep = v_exp(v_set(maxima[r]) - v_set(t0));
-		for (int t = 0; t < PL_PAGE; t += VL) {
-			vf e = v_exp(v_load(p + t) - v_set(t0));
-			v_store(p + t, e);
-			sum = sum + e;
+	// Rows by sixteen, so that what each needs once is computed for all of them at once.
+	for (int32_t r0 = 0; r0 < m; r0 += PL_LANES) {
+		const int32_t rows = m - r0 < PL_LANES ? m - r0 : PL_LANES;
+		_Alignas(64) float top[PL_LANES] = {0}, keep[PL_LANES] = {0};
+		for (int32_t r = 0; r < rows; r++) {
+			const float *p = s + (size_t)(r0 + r) * PL_PAGE;
+			vf t = v_set(maxima[r0 + r]);
+			for (int i = 0; i < PL_PAGE; i += VL)
+				t = v_max(t, v_load(p + i));
+			top[r] = v_top(t);
+			keep[r] = maxima[r0 + r] - top[r];
+			maxima[r0 + r] = top[r];
 		}
-		float k[VL];
-		v_store(k, keep);
-		maxima[r] = t0;
-		sums[r] = sums[r] * k[0] + v_sum(sum);
-		if (k[0] != 1.0f)
-			scale(o + (size_t)r * dim, k[0], dim);
+		for (int i = 0; i < PL_LANES; i += VL)
+			v_store(keep + i, v_exp(v_load(keep + i)));
+		for (int32_t r = 0; r < rows; r++) {
+			float *p = s + (size_t)(r0 + r) * PL_PAGE;
+			const vf t = v_set(top[r]);
+			vf sum = v_set(0);
+			for (int i = 0; i < PL_PAGE; i += VL) {
+				const vf e = v_exp(v_load(p + i) - t);
+				v_store(p + i, e);
+				sum = sum + e;
+			}
+			sums[r0 + r] = sums[r0 + r] * keep[r] + v_sum(sum);
+			if (keep[r] != 1.0f)
+				scale(o + (size_t)(r0 + r) * dim, keep[r], dim);
+		}
 	}
 }
 

@@ -177,10 +177,9 @@ static void project(const job *j, int32_t layer, operand a)
 }
 
 // residual adds a product to the residual stream.
-static void residual(const job *j, int32_t id, const pl_matrix *w, operand a)
+static void residual(const job *j, const pl_matrix *w, operand a)
 {
 	pl_model *m = j->m;
-	a = ready(j, id, w, a);
 	int32_t lo, hi;
 	while (claim_blocks(m, j->b->tokens, w->blocks, &lo, &hi)) {
 		float *x = m->x + (size_t)lo * PL_LANES;
@@ -189,9 +188,9 @@ static void residual(const job *j, int32_t id, const pl_matrix *w, operand a)
 	pl_team_barrier(m->team);
 }
 
-// mlp computes silu(gate)·up. A block of gate and its block of up lie side by
-// side, so the thread that has computed them has all it needs.
-static void mlp(const job *j, int32_t id, const pl_layer *l, operand a)
+// mlp computes silu(gate)·up. A block of gate and its block of up lie side by side, so the
+// thread that has computed them has all it needs.
+static operand mlp(const job *j, int32_t id, const pl_layer *l, operand a)
 {
 	pl_model *m = j->m;
 	float *gu = m->scratch[id].gate_up;
@@ -209,6 +208,35 @@ static void mlp(const job *j, int32_t id, const pl_layer *l, operand a)
 		}
 	}
 	pl_team_barrier(m->team);
+	return act;
+}
+
+// mlp_quants is mlp where the next product takes s8: by whole groups, which are quantised at once
+// and never lie in memory as floats.
+static operand mlp_quants(const job *j, int32_t id, const pl_layer *l, operand a)
+{
+	enum { PANELS = PL_GROUP / PL_LANES };
+	pl_model *m = j->m;
+	float *gu = m->scratch[id].gate_up;
+	const operand act = {.quants = m->act_quants};
+	const int32_t rows = j->b->tokens, panels = m->inter / PL_LANES;
+	const int32_t fits = (int32_t)(m->gate_up_size / (32 * PANELS * (size_t)rows));
+	int32_t lo, hi;
+	while (pl_team_claim(m->team, (panels + PANELS - 1) / PANELS, fits, &lo, &hi)) {
+		const int32_t first = lo * PANELS, last = hi * PANELS < panels ? hi * PANELS : panels, n = last - first;
+		product(m, &l->gate_up, a, rows, gu, (size_t)n * 32, NULL, 0, 2 * first, 2 * last);
+		for (int32_t t = 0; t < rows; t++)
+			for (int32_t g = lo; g < hi; g++) {
+				const int32_t from = g * PANELS, count = last - from < PANELS ? last - from : PANELS;
+				_Alignas(64) float y[PL_GROUP];
+				m->kernels->swiglu(y, gu + ((size_t)t * n + from - first) * 32, count);
+				m->kernels->quantize(act.quants.q + (size_t)t * m->widest + (size_t)g * PL_GROUP,
+				                     act.quants.scale + (size_t)t * m->groups + g,
+				                     act.quants.sum + (size_t)t * m->groups + g, y, count * PL_LANES);
+			}
+	}
+	pl_team_barrier(m->team);
+	return act;
 }
 
 // head computes logits of some tokens.
@@ -264,9 +292,9 @@ static void run(void *arg, int32_t id)
 		while (pl_team_claim(m->team, b->units, 1, &lo, &hi))
 			pl_attend(m, b, id, i, &b->unit[lo]);
 		pl_team_barrier(m->team);
-		residual(j, id, &l->out, (operand){.f = m->att, .h = m->att_h, .ld = (size_t)m->heads * m->dim});
-		mlp(j, id, l, normed(j, id, l->norm_post, &l->gate_up, NULL, b->tokens));
-		residual(j, id, &l->down, (operand){.f = m->act, .h = m->act_h, .ld = m->inter});
+		residual(j, &l->out, ready(j, id, &l->out, (operand){.f = m->att, .h = m->att_h, .ld = (size_t)m->heads * m->dim}));
+		const operand a = normed(j, id, l->norm_post, &l->gate_up, NULL, b->tokens);
+		residual(j, &l->down, quantised(&l->down) ? mlp_quants(j, id, l, a) : mlp(j, id, l, a));
 	}
 	heads(j, id);
 	score(j, id);

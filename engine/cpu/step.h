@@ -9,7 +9,7 @@
 
 // Limits of one attention unit and of a row set that each thread normalises for
 // itself instead of waiting for the others.
-enum { PL_ATT_ROWS = 48, PL_SOLO_ROWS = 8, PL_SCORE_ROWS = 16, PL_HEAD_ROWS = 64 };
+enum { PL_ATT_ROWS = 128, PL_SOLO_ROWS = 8, PL_SCORE_ROWS = 16, PL_HEAD_ROWS = 64 };
 
 typedef struct {
 	pl_matrix qkv, out, gate_up, down;
@@ -58,7 +58,7 @@ typedef struct {
 	float *x;                       // residual stream [tokens][hidden]
 	float *xn, *qkv, *att, *act;    // normalised, projections, attention, MLP
 	uint16_t *xn_h, *att_h, *act_h; // the same in bf16, where dot
-	pl_quants quants;               // of any of the four
+	pl_quants quants, act_quants;   // of the first three and of the fourth, for s8
 	int32_t widest, groups;         // inputs of the widest product, and its groups
 	float *logits;                  // [rows][vocab]
 	float *scores;                  // [PL_SCORE_ROWS][vocab]
