@@ -94,7 +94,7 @@ func openOn(c *model.Checkpoint, o Options, cores int) (_ *engine, err error) {
 	if err := l.load(e.model); err != nil {
 		return nil, err
 	}
-	e.team = C.pl_team_new(C.int32_t(o.Threads))
+	e.team = newTeam(o.Threads)
 	if e.team == nil {
 		return nil, fmt.Errorf("start %d threads: the system has no more to give", o.Threads-1)
 	}
@@ -108,6 +108,15 @@ func openOn(c *model.Checkpoint, o Options, cores int) (_ *engine, err error) {
 		MaxContext: o.MaxContext, MaxDraft: maxDraft, VocabSize: c.Config.VocabSize,
 	}
 	return e, nil
+}
+
+// newTeam starts the threads, each of which stays on a core of its own where that is known.
+func newTeam(threads int) *C.pl_team {
+	var cpus *C.int32_t
+	if at := places(threads); at != nil {
+		cpus = (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(at)))
+	}
+	return C.pl_team_new(C.int32_t(threads), cpus)
 }
 
 // allocate maps the KV pages and everything that a step writes. dot says that the machine

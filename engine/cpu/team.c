@@ -42,6 +42,7 @@ struct pl_team {
 typedef struct {
 	pl_team *team;
 	int32_t id;
+	int32_t cpu; // below 0: any
 } start;
 
 static inline void relax(void)
@@ -149,11 +150,27 @@ void pl_team_run(pl_team *t, int all, void (*fn)(void *, int32_t), void *arg)
 	pl_team_barrier(t);
 }
 
+// stay keeps the calling thread on one processor. Where the system won't, it runs anywhere.
+static void stay(int32_t cpu)
+{
+#if defined(__linux__)
+	cpu_set_t one;
+	CPU_ZERO(&one);
+	if (cpu >= 0 && cpu < CPU_SETSIZE) {
+		CPU_SET(cpu, &one);
+		pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+	}
+#else
+	(void)cpu;
+#endif
+}
+
 static void *worker(void *p)
 {
 	start s = *(start *)p;
 	pl_team *t = s.team;
 	free(p);
+	stay(s.cpu);
 	for (uint32_t seen = 0;; seen++) {
 		wait_moved(&t->job, seen, JOB_SPIN_NS);
 		if (t->quit)
@@ -163,7 +180,7 @@ static void *worker(void *p)
 	}
 }
 
-pl_team *pl_team_new(int32_t n)
+pl_team *pl_team_new(int32_t n, const int32_t *cpus)
 {
 	pl_team *t = aligned_alloc(64, sizeof *t);
 	if (!t)
@@ -185,7 +202,7 @@ pl_team *pl_team_new(int32_t n)
 		start *s = malloc(sizeof *s);
 		ok = s != NULL;
 		if (ok) {
-			*s = (start){t, i};
+			*s = (start){t, i, cpus ? cpus[i] : -1};
 			ok = pthread_create(&t->threads[t->started], NULL, worker, s) == 0;
 			if (ok)
 				t->started++;

@@ -10,8 +10,9 @@
 
 typedef struct pl_team pl_team;
 
-// pl_team_new makes a team of n threads (the caller counts), or NULL.
-pl_team *pl_team_new(int32_t n);
+// pl_team_new makes a team of n threads (the caller counts), or NULL. Where cpus isn't NULL,
+// worker i stays on processor cpus[i]; the caller stays where its owner lets it run.
+pl_team *pl_team_new(int32_t n, const int32_t *cpus);
 // pl_team_free ends the workers and waits for them.
 void pl_team_free(pl_team *t);
 // pl_team_run calls fn(arg, id) on the caller (id 0) and, if all, on every worker.
