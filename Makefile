@@ -70,7 +70,7 @@ check: tokenizers assets ## formatting, vet, staticcheck, structure, both flavou
 	@build/check.sh
 
 .PHONY: test-real
-test-real: tokenizers assets ## what needs real servers and clients: influxd, Chromium, OpenAI's Python and JavaScript clients
+test-real: tokenizers assets ## what needs real servers and clients: influxd, Chromium, OpenAI's Python and JavaScript clients, AIPerf (1.2 GB, once)
 	@PACELINE_INFLUXD="$$(build/influxd.sh | tail -n 1)" $(NATIVE) \
 	go test -json -tags native,real $(LAZY) -run 'Real' ./coordinator/... ./dashboard/... ./cmd/... ./engine/serve | $(SUM) -max-skips 0
 
