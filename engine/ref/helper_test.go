@@ -19,14 +19,6 @@ func tiny(t testing.TB) model.Config {
 	return c
 }
 
-// untied is one in which everything is different that may be: a head width of its own, one KV
-// head, float32.
-func untied(t testing.TB) model.Config {
-	c := tiny(t)
-	c.TieEmbeddings, c.DType, c.KVHeads, c.HeadDim, c.RopeTheta = false, "float32", 1, 32, 1e4
-	return c
-}
-
 // open makes a synthetic model in the folder dir and opens it.
 func open(t testing.TB, dir string, c model.Config, o Options) backend.Backend {
 	t.Helper()
