@@ -18,9 +18,9 @@ if [ ${#missing[@]} -gt 0 ]; then
 	$sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-# The conformance suite runs for the best kernel set, and covers mixes of rows; the
-# goldens of the shipped model need minutes here.
-slow='^TestConformance$/^(scalar|bf16|threads)$|^TestSameBits$|^TestGoldenLogits$/^robotstories$|^TestGoldenGreedy$|^TestGoldenLikelihood$|^TestNoSpills$|^TestSpillsAreSeen$'
+# The conformance suite runs for the best kernel set, and covers mixes of rows; models of
+# other shapes, long contexts and the goldens of the shipped model need minutes here.
+slow='^TestConformance$/^(scalar|bf16|threads)$|^TestSameBits$|^TestGolden|^TestShapes$|^TestLongContext|^FuzzDoor$|^TestNoSpills$|^TestSpillsAreSeen$'
 say "left out, too slow in an emulator or done on the host: $slow"
 
 say "object code"
