@@ -24,6 +24,7 @@ example() {
 # long fills a context of 32,768 positions by every kernel set of this machine, and holds
 # the oracle against transformers on a long prompt.
 long() {
+	local here=$PWD/build
 	. build/cache.sh
 	native_env
 	PACELINE_DEEP=1 go test -count=1 -tags native -ldflags '-extldflags=-Wl,-z,lazy' -run 'TestLongContext|TestShapes' -v ./engine/...
