@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"time"
 
@@ -151,8 +152,8 @@ func generate(cmd *cobra.Command, e *engine.Engine, r engine.Request, asJSON boo
 		if out.Synthetic {
 			note = " · synthetic weights: the text means nothing"
 		}
-		fmt.Fprintf(w, "\n\n%s · finish %s · first token after %.1f ms · %.4g tok/s · %s %s%s\n",
-			plural(len(out.IDs), "token"), out.Finish, out.TTFTMs, out.DecodeRate, out.Backend, out.ISA, note)
+		fmt.Fprintf(w, "\n\n%s · finish %s · first token after %.1f ms · %s tok/s · %s %s%s\n",
+			plural(len(out.IDs), "token"), out.Finish, out.TTFTMs, significant(out.DecodeRate), out.Backend, out.ISA, note)
 	}
 	switch {
 	case end.Reason == engine.FinishCancel:
@@ -161,4 +162,16 @@ func generate(cmd *cobra.Command, e *engine.Engine, r engine.Request, asJSON boo
 		return fail(exitMachine, "generate: %w", end.Err)
 	}
 	return nil
+}
+
+// significant is a rate with three digits or more, never with an exponent.
+func significant(rate float64) string {
+	digits := 0
+	switch {
+	case rate < 10:
+		digits = 2
+	case rate < 100:
+		digits = 1
+	}
+	return strconv.FormatFloat(rate, 'f', digits, 64)
 }
