@@ -59,7 +59,9 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	var freed sync.WaitGroup
-	freed.Go(cpu.GiveBack) // what reading the tokenizer left, while the weights are packed
+	if e.tokenizer != nil {
+		freed.Go(cpu.GiveBack) // what reading it left, while the weights are packed
+	}
 	e.back, err = openBackend(c, o)
 	freed.Wait()
 	if err != nil {

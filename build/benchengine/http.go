@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -117,14 +116,4 @@ func awaitReady(ctx context.Context, client *http.Client, address string, ended 
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-// freePort is one of the loopback that nobody listened on just now.
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
 }

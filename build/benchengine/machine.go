@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -44,20 +43,6 @@ func (m *machine) describe(ctx context.Context) report.Machine {
 		MemoryBytes: e.MemoryBytes, Governor: e.Hardware.Governor, Load1: e.Load1, Go: runtime.Version(),
 		Commit: firstLine(exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12").Output()),
 	}
-}
-
-// physicalCores counts cores and not their hardware threads, which would wait for each
-// other; where the system doesn't tell, every CPU counts.
-func physicalCores() int {
-	files, err := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list")
-	siblings := map[string]bool{}
-	for _, f := range files {
-		siblings[firstLine(os.ReadFile(f))] = true
-	}
-	if err != nil || len(siblings) == 0 {
-		return runtime.NumCPU()
-	}
-	return min(len(siblings), runtime.NumCPU())
 }
 
 // firstLine of a file or output that can be missing.

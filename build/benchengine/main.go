@@ -22,6 +22,7 @@ import (
 
 	"github.com/paceline/paceline/build/benchengine/plan"
 	"github.com/paceline/paceline/build/benchengine/report"
+	"github.com/paceline/paceline/engine/cpu"
 )
 
 func main() {
@@ -70,7 +71,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.Func("model-w8", "the same model's `folder` quantised to W8 (default: made once in the cache)", model("w8"))
 	fs.Func("model-w4", "the same model's `folder` quantised to W4 (default: made once in the cache)", model("w4"))
 	fs.StringVar(&o.find.script, "peers", "build/peers.sh", "the `script` that says where the peers are")
-	fs.IntVar(&o.find.threads, "threads", physicalCores(), "threads of every program (default: one a core)")
+	fs.IntVar(&o.find.threads, "threads", cpu.Cores(), "threads of every program (default: one a core)")
 	fs.IntVar(&o.rounds, "rounds", defaultRounds, "measurements of each program in each row")
 	fs.BoolVar(&o.quick, "quick", false, fmt.Sprintf("%d rounds: shows that everything runs, proves nothing", quickRounds))
 	fs.Func("only", "only these `rows`, by id or its beginning, separated by commas", func(s string) error {

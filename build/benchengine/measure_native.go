@@ -28,7 +28,7 @@ const readerBytes = 1 << 30
 // reader gives the engine's read rate in GB/s, or nil where there is no memory for it. It keeps its
 // memory as long as the process lives.
 func reader() func() float64 {
-	r, err := cpu.NewReader(readerBytes, physicalCores())
+	r, err := cpu.NewReader(readerBytes, cpu.Cores())
 	if err != nil {
 		return nil
 	}

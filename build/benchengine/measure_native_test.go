@@ -17,6 +17,7 @@ import (
 	"github.com/paceline/paceline/build/benchengine/plan"
 	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/model/robotstories"
+	"github.com/paceline/paceline/internal/proc"
 )
 
 func smallModel(t *testing.T) string {
@@ -114,7 +115,7 @@ func TestDriverSaysWhatItCannot(t *testing.T) {
 // TestDriverServes asks our own server what benchengine asks it.
 func TestDriverServes(t *testing.T) {
 	dir := smallModel(t)
-	port, err := freePort()
+	port, err := proc.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}

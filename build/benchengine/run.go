@@ -75,7 +75,7 @@ func measure(ctx context.Context, t plan.Task, programs output.Programs) (output
 	port := 0
 	if t.Kind == plan.TTFT {
 		var err error
-		if port, err = freePort(); err != nil {
+		if port, err = proc.FreePort(); err != nil {
 			return output.Reading{}, 0, err
 		}
 	}

@@ -38,9 +38,9 @@ func benchModels(b *testing.B, f func(b *testing.B, m *model.Checkpoint)) {
 func eachEngine(b *testing.B, m *model.Checkpoint, f func(b *testing.B, e *engine)) {
 	for _, isa := range Available() {
 		for _, compute := range []string{"f32", "bf16"} {
-			for _, threads := range slices.Compact([]int{1, cores()}) {
+			for _, threads := range slices.Compact([]int{1, Cores()}) {
 				b.Run(fmt.Sprintf("%s/%s/threads%d", isa, compute, threads), func(b *testing.B) {
-					e, err := openOn(m, Options{ISA: isa, Compute: compute, Threads: threads, MaxContext: min(4096, m.Config.MaxPositions)}, cores())
+					e, err := openOn(m, Options{ISA: isa, Compute: compute, Threads: threads, MaxContext: min(4096, m.Config.MaxPositions)}, Cores())
 					if err != nil {
 						b.Fatal(err)
 					}
@@ -154,7 +154,7 @@ func BenchmarkLong(b *testing.B) {
 			b.Skip("skipped: the model's context is short")
 		}
 		for _, isa := range Available() {
-			e, err := openOn(m, Options{ISA: isa, MaxContext: 4096}, cores())
+			e, err := openOn(m, Options{ISA: isa, MaxContext: 4096}, Cores())
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -16,7 +16,7 @@ func TestConformance(t *testing.T) {
 	m := checkpoint(t, shapes()["group"])
 	run := func(t *testing.T, o Options, solo int) {
 		backendtest.Run(t, func(t *testing.T) backend.Backend {
-			e, err := openOn(m, o, cores())
+			e, err := openOn(m, o, Cores())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -59,7 +59,7 @@ type lists struct {
 // backend.ErrUnavailable if a kernel set is asked for that this machine can't run.
 // The caller must Close the backend.
 func Open(c *model.Checkpoint, o Options) (backend.Backend, error) {
-	e, err := openOn(c, o, cores())
+	e, err := openOn(c, o, Cores())
 	if err != nil {
 		return nil, fmt.Errorf("open the cpu backend: %w", err)
 	}

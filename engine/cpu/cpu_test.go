@@ -58,7 +58,7 @@ func opened(t testing.TB, m *model.Checkpoint, o Options) *engine {
 
 func openedAsIs(t testing.TB, m *model.Checkpoint, o Options) *engine {
 	t.Helper()
-	b, err := openOn(m, o, cores())
+	b, err := openOn(m, o, Cores())
 	if err != nil {
 		t.Fatal(err)
 	}

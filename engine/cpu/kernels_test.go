@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/paceline/paceline/engine/model"
@@ -107,26 +108,11 @@ func testGEMM(t *testing.T, k kernelSet, n, in, m int, d model.DType) {
 	for i := range m {
 		copy(a[i*p.inputs:], normals(r, in))
 	}
-	bias := make([]float32, p.rows)
-	copy(bias, normals(r, n))
-	residual := normals(r, m*p.rows)
-	for name, init := range map[string][]float32{"zero": nil, "bias": bias, "residual": residual} {
-		got := normals(r, m*p.rows)
-		if name == "residual" {
-			copy(got, residual)
-			init = got // in place, as the residual stream
-		}
-		k.gemm(p, a, got, init, m)
+	eachInit(r, n, p.rows, m, func(c, init []float32) { k.gemm(p, a, c, init, m) }, func(name string, got, start []float32) {
 		for i := range m {
 			for j := range n {
-				var want, size float64
-				switch name {
-				case "bias":
-					want = float64(bias[j])
-				case "residual":
-					want = float64(residual[i*p.rows+j])
-				}
-				size = math.Abs(want)
+				want := float64(start[i*p.rows+j])
+				size := math.Abs(want)
 				for x := range in {
 					v := float64(a[i*p.inputs+x]) * float64(w[j*in+x])
 					want += v
@@ -138,6 +124,27 @@ func testGEMM(t *testing.T, k kernelSet, n, in, m int, d model.DType) {
 				}
 			}
 		}
+	})
+}
+
+// eachInit runs a product of m rows for every kind of init: none, one row for all, and the output
+// itself. check gets what came out and what each output started from; n of rows columns count.
+func eachInit(r *rand.Rand, n, rows, m int, product func(c, init []float32), check func(name string, got, start []float32)) {
+	bias := make([]float32, rows)
+	copy(bias, normals(r, n))
+	residual := normals(r, m*rows)
+	for _, c := range []struct {
+		name  string
+		init  []float32
+		start []float32
+	}{{"zero", nil, make([]float32, m*rows)}, {"bias", bias, slices.Repeat(bias, m)}, {"residual", residual, residual}} {
+		got, init := normals(r, m*rows), c.init
+		if c.name == "residual" {
+			copy(got, residual)
+			init = got // in place, as the residual stream
+		}
+		product(got, init)
+		check(c.name, got, c.start)
 	}
 }
 

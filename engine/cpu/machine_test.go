@@ -26,7 +26,7 @@ func TestNumbers(t *testing.T) {
 // TestWorkersStay: each worker may run on its own processor only, and on any where that was
 // asked for.
 func TestWorkersStay(t *testing.T) {
-	if runtime.GOOS != "linux" || cores() < 2 {
+	if runtime.GOOS != "linux" || Cores() < 2 {
 		t.Skip("skipped: it takes Linux and two cores to tell")
 	}
 	m := checkpoint(t, shapes()["even"])

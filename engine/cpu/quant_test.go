@@ -92,25 +92,10 @@ func testGEMMQ(t *testing.T, k kernelSet, d model.DType, n, in, m int) {
 	}
 	q := k.quantize(a, m)
 	groups := groupsOf(p.inputs)
-	bias := make([]float32, p.rows)
-	copy(bias, normals(r, n))
-	residual := normals(r, m*p.rows)
-	for name, init := range map[string][]float32{"zero": nil, "bias": bias, "residual": residual} {
-		got := normals(r, m*p.rows)
-		if name == "residual" {
-			copy(got, residual)
-			init = got // in place, as the residual stream
-		}
-		k.gemmQ(p, q, got, init, m)
+	eachInit(r, n, p.rows, m, func(c, init []float32) { k.gemmQ(p, q, c, init, m) }, func(name string, got, start []float32) {
 		for i := range m {
 			for j := range n {
-				var want float64
-				switch name {
-				case "bias":
-					want = float64(bias[j])
-				case "residual":
-					want = float64(residual[i*p.rows+j])
-				}
+				want := float64(start[i*p.rows+j])
 				size := math.Abs(want)
 				for x := range in {
 					v := float64(q.q[i*p.inputs+x]) * float64(q.scale[i*groups+x/128]) * float64(w[j*in+x])
@@ -128,7 +113,7 @@ func testGEMMQ(t *testing.T, k kernelSet, d model.DType, n, in, m int) {
 				}
 			}
 		}
-	}
+	})
 }
 
 // TestGEMMQSameBits demands the same bits for a row alone and among others, and on every kernel

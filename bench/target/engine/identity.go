@@ -9,6 +9,7 @@ import (
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/bench/target"
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/cpu"
 	"github.com/paceline/paceline/internal/proc"
 )
 
@@ -52,7 +53,7 @@ func (t *Target) Identity(context.Context) (result.Identity, error) {
 // usual one: series that began before there was a choice go on.
 func dtype(i backend.Info) string {
 	name := i.Weights + "/" + i.Compute
-	if usual := map[string]string{"f64": "f64", "f32": "f32", "bf16": "bf16", "int8": "bf16"}[i.Compute]; i.KV != "" && i.KV != usual {
+	if i.KV != "" && i.KV != cpu.DefaultKV(i.Compute) {
 		name += "/kv-" + i.KV
 	}
 	return name

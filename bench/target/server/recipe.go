@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -117,15 +116,4 @@ func fill(s string, values map[string]string) (string, error) {
 		b.WriteString(v)
 		s = rest
 	}
-}
-
-// freePort asks the kernel for one. Another program may take it before the server
-// does; then the server says so and the round fails.
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
 }

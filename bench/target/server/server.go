@@ -49,7 +49,7 @@ const grace = 10 * time.Second
 // Start starts the server and returns when it is ready. An error names what was
 // started and the last lines that it wrote.
 func Start(ctx context.Context, o Options) (*Target, error) {
-	port, err := freePort()
+	port, err := proc.FreePort()
 	if err != nil {
 		return nil, err
 	}
