@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/backend/admit"
 	"github.com/paceline/paceline/engine/sample"
 )
 
@@ -29,7 +30,7 @@ func (e *engine) Collect(b *backend.Batch) error {
 	for i := range b.Rows {
 		r, out := &b.Rows[i], &b.Out[i]
 		*out = backend.RowOut{Token: -1}
-		if n := draws(r); n > 0 {
+		if n := admit.Draws(r); n > 0 {
 			e.draw(r, out, head)
 			head += n
 		}
@@ -41,14 +42,6 @@ func (e *engine) Collect(b *backend.Batch) error {
 		}
 	}
 	return nil
-}
-
-// draws is after how many positions of a row logits are computed.
-func draws(r *backend.Row) int {
-	if r.Sample == nil && !r.WantLogits {
-		return 0
-	}
-	return 1 + r.Draft
 }
 
 // draw takes what a row asked for from its logits, whose first are the batch's so-and-so-manyth.

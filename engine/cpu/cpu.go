@@ -14,6 +14,7 @@ import (
 	"unsafe"
 
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/backend/admit"
 	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/model/quant"
 	"github.com/paceline/paceline/engine/sample"
@@ -35,7 +36,7 @@ type engine struct {
 	team   *C.pl_team
 
 	active  *backend.Batch // launched and not collected
-	uses    []int32        // a page's uses by a batch under check, else 0
+	door    *admit.Door
 	sampler sample.Sampler
 	logits  []float32 // handed out by Collect
 	logProb []float32
@@ -80,7 +81,7 @@ func openOn(c *model.Checkpoint, o Options, cores int) (_ *engine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{options: o, config: c.Config, uses: make([]int32, o.Pages), solo: soloWork}
+	e := &engine{options: o, config: c.Config, solo: soloWork}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
@@ -107,6 +108,7 @@ func openOn(c *model.Checkpoint, o Options, cores int) (_ *engine, err error) {
 		Threads: o.Threads, MaxInFlight: 1, MaxRows: maxRows, MaxTokens: maxTokens,
 		MaxContext: o.MaxContext, MaxDraft: maxDraft, VocabSize: c.Config.VocabSize,
 	}
+	e.door = admit.New(e.info, o.Pages)
 	return e, nil
 }
 
@@ -175,7 +177,7 @@ func (e *engine) allocate(dot bool) error {
 	reserve(r, &e.lists.ids, maxTokens)
 	reserve(r, &e.lists.positions, maxTokens)
 	reserve(r, &e.lists.slots, maxTokens)
-	reserve(r, &e.lists.pages, maxRows*pagesFor(o.MaxContext))
+	reserve(r, &e.lists.pages, maxRows*admit.PagesFor(o.MaxContext))
 	reserve(r, &e.lists.unit, maxTokens*c.Heads)
 	reserve(r, &e.lists.head, maxTokens)
 	reserve(r, &e.lists.scoreAt, maxTokens)

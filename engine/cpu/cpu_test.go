@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/backend/admit"
 	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/ref"
 )
@@ -91,7 +92,7 @@ func prompt(n, vocab int) []int32 {
 
 // pageList is pages first, first+by, … for n positions.
 func pageList(n, first, by int) []backend.PageID {
-	p := make([]backend.PageID, pagesFor(n))
+	p := make([]backend.PageID, admit.PagesFor(n))
 	for i := range p {
 		p[i] = backend.PageID(first + i*by)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/backend/admit"
 	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/ref"
 )
@@ -90,7 +91,7 @@ func doorRow(r *rand.Rand, vocab int) backend.Row {
 	for i := range row.Tokens {
 		row.Tokens[i] = r.Int32N(int32(vocab))
 	}
-	for range pagesFor(row.Start + len(row.Tokens)) {
+	for range admit.PagesFor(row.Start + len(row.Tokens)) {
 		row.Pages = append(row.Pages, backend.PageID(r.IntN(doorPages)))
 	}
 	if r.IntN(2) == 0 { // pages that differ

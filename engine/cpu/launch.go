@@ -13,7 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/paceline/paceline/engine/backend"
-	"github.com/paceline/paceline/engine/sample"
+	"github.com/paceline/paceline/engine/backend/admit"
 )
 
 // soloWork is the multiplications up to which a step runs on one thread: waking
@@ -33,82 +33,15 @@ func (e *engine) Launch(b *backend.Batch) error {
 	return nil
 }
 
-// check reports the first thing in a batch that can't be computed. Kernels check
-// nothing, so nothing else stands between a wrong number and a wrong address.
+// check reports the first thing in a batch that can't be computed.
 func (e *engine) check(b *backend.Batch) error {
 	switch {
-	case b == nil:
-		return errors.New("there is no batch")
 	case e.closed:
 		return errors.New("the backend is closed")
 	case e.active != nil:
 		return errors.New("a batch is launched and not collected; collect it first")
-	case len(b.Rows) < 1 || len(b.Rows) > maxRows:
-		return fmt.Errorf("a batch of %d rows: want 1 to %d", len(b.Rows), maxRows)
 	}
-	tokens := 0
-	for i := range b.Rows {
-		if err := e.checkRow(&b.Rows[i]); err != nil {
-			return fmt.Errorf("row %d: %w", i, err)
-		}
-		tokens += len(b.Rows[i].Tokens)
-	}
-	if tokens > maxTokens {
-		return fmt.Errorf("a batch of %d tokens: want at most %d", tokens, maxTokens)
-	}
-	return e.checkSharing(b.Rows)
-}
-
-// checkSharing refuses a page that one row writes while another row, or another
-// place of the same row, uses it: threads would race for it.
-func (e *engine) checkSharing(rows []backend.Row) error {
-	count := func(by int32) {
-		for i := range rows {
-			for _, p := range rows[i].Pages[:pagesFor(rows[i].Start+len(rows[i].Tokens))] {
-				e.uses[p] += by
-			}
-		}
-	}
-	count(1)
-	defer count(-1)
-	for i := range rows {
-		r := &rows[i]
-		for _, p := range r.Pages[r.Start/backend.PageTokens : pagesFor(r.Start+len(r.Tokens))] {
-			if e.uses[p] > 1 {
-				return fmt.Errorf("row %d writes page %d, which is used %d times in this batch", i, p, e.uses[p])
-			}
-		}
-	}
-	return nil
-}
-
-func (e *engine) checkRow(r *backend.Row) error {
-	n := len(r.Tokens)
-	switch {
-	case r.Chained:
-		return errors.New("chained to a batch in flight: this backend has one in flight at most")
-	case n < 1 || n > maxTokens:
-		return fmt.Errorf("%d tokens: want 1 to %d", n, maxTokens)
-	case r.Start < 0 || r.Start > e.options.MaxContext-n:
-		return fmt.Errorf("%d tokens from position %d: the context has %d positions", n, r.Start, e.options.MaxContext)
-	case r.Draft < 0 || r.Draft >= n || r.Draft > maxDraft:
-		return fmt.Errorf("%d of %d tokens are drafts: want 0 to %d and at least one that isn't", r.Draft, n, maxDraft)
-	case r.Draft > 0 && r.Sample == nil:
-		return fmt.Errorf("%d drafts, and no token is to be drawn after them", r.Draft)
-	case len(r.Pages) < pagesFor(r.Start+n):
-		return fmt.Errorf("%d pages for positions 0 to %d: want %d", len(r.Pages), r.Start+n-1, pagesFor(r.Start+n))
-	}
-	for i, id := range r.Tokens {
-		if id < 0 || int(id) >= e.config.VocabSize {
-			return fmt.Errorf("token %d has id %d: want 0 to %d", i, id, e.config.VocabSize-1)
-		}
-	}
-	for i, p := range r.Pages[:pagesFor(r.Start+n)] {
-		if p < 0 || int(p) >= e.options.Pages {
-			return fmt.Errorf("page %d of the row is %d: want 0 to %d", i, p, e.options.Pages-1)
-		}
-	}
-	return sample.ValidateRow(r, e.config.VocabSize)
+	return e.door.Check(b, nil)
 }
 
 // fill writes the batch in C's words.
@@ -119,7 +52,7 @@ func (e *engine) fill(b *backend.Batch) {
 		ids       = unsafe.Slice(l.ids, maxTokens)
 		positions = unsafe.Slice(l.positions, maxTokens)
 		slots     = unsafe.Slice(l.slots, maxTokens)
-		pageIDs   = unsafe.Slice(l.pages, maxRows*pagesFor(e.options.MaxContext))
+		pageIDs   = unsafe.Slice(l.pages, maxRows*admit.PagesFor(e.options.MaxContext))
 		head      = unsafe.Slice(l.head, maxTokens)
 		scoreAt   = unsafe.Slice(l.scoreAt, maxTokens)
 		scoreOf   = unsafe.Slice(l.scoreOf, maxTokens)
@@ -144,12 +77,12 @@ func (e *engine) fill(b *backend.Batch) {
 				scored++
 			}
 		}
-		for _, p := range r.Pages[:pagesFor(r.Start+n)] {
+		for _, p := range r.Pages[:admit.PagesFor(r.Start+n)] {
 			pageIDs[pages] = C.int32_t(p)
 			pages++
 		}
 		tokens += n
-		for at := tokens - draws(r); at < tokens; at++ {
+		for at := tokens - admit.Draws(r); at < tokens; at++ {
 			head[heads] = C.int32_t(at)
 			heads++
 		}

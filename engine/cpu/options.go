@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/backend/admit"
 	"github.com/paceline/paceline/engine/model"
 )
 
@@ -75,16 +76,13 @@ func (o Options) complete(c model.Config, quantised bool, cores int) (Options, e
 		return o, fmt.Errorf("%d threads: want 1 to %d, the cores this process may use", o.Threads, cores)
 	}
 	if o.Pages == 0 {
-		o.Pages = max(minPages, pagesFor(o.MaxContext))
+		o.Pages = max(minPages, admit.PagesFor(o.MaxContext))
 	}
 	if o.Pages < 1 || o.Pages > 1<<24 {
 		return o, fmt.Errorf("%d KV pages: want 1 to %d", o.Pages, 1<<24)
 	}
 	return o, nil
 }
-
-// pagesFor is how many pages hold n positions.
-func pagesFor(n int) int { return (n + backend.PageTokens - 1) / backend.PageTokens }
 
 // DefaultKV is the type of the KV pages for a type of activations.
 func DefaultKV(compute string) string {

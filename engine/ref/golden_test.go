@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/backend/admit"
 	"github.com/paceline/paceline/engine/sample"
 )
 
@@ -70,7 +71,7 @@ func readGolden(t testing.TB, path string) golden {
 
 // pagesOf is a table for n positions that starts at the last page.
 func pagesOf(b backend.Backend, n int) []backend.PageID {
-	table := make([]backend.PageID, pagesFor(n))
+	table := make([]backend.PageID, admit.PagesFor(n))
 	for i := range table {
 		table[i] = backend.PageID(b.Pages().Count() - 1 - i)
 	}

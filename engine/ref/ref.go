@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/backend/admit"
 	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/model/quant"
 	"github.com/paceline/paceline/engine/sample"
@@ -37,6 +38,7 @@ type ref struct {
 	scratch *scratch
 	sampler sample.Sampler
 	flying  *backend.Batch // launched and not collected
+	door    *admit.Door
 	out     []backend.RowOut
 }
 
@@ -52,7 +54,7 @@ func Open(c *model.Checkpoint, o Options) (backend.Backend, error) {
 	}
 	pages := o.Pages
 	if pages == 0 {
-		pages = max(64, (context+backend.PageTokens-1)/backend.PageTokens)
+		pages = max(64, admit.PagesFor(context))
 	}
 	if pages < 1 {
 		return nil, fmt.Errorf("open the ref backend: %d pages, want at least 1", pages)
@@ -72,14 +74,16 @@ func Open(c *model.Checkpoint, o Options) (backend.Backend, error) {
 	default:
 		format = "f32"
 	}
-	return &ref{
+	r := &ref{
 		config:  c.Config,
 		weights: format,
 		context: context,
 		net:     net,
 		cache:   newCache(c.Config, pages),
 		scratch: newScratch(c.Config, context),
-	}, nil
+	}
+	r.door = admit.New(r.Info(), pages)
+	return r, nil
 }
 
 func (r *ref) Info() backend.Info {
@@ -102,7 +106,7 @@ func (r *ref) Launch(b *backend.Batch) error {
 	if r.flying != nil {
 		return errors.New("launch: the batch before this one isn't collected")
 	}
-	if err := r.check(b); err != nil {
+	if err := r.door.Check(b, nil); err != nil {
 		return fmt.Errorf("launch: %w", err)
 	}
 	r.out = r.out[:0]

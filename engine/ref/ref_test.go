@@ -4,7 +4,6 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/paceline/paceline/engine/backend"
@@ -124,54 +123,6 @@ func TestSampling(t *testing.T) {
 			t.Errorf("%+v: token %d, want %d from the logits", p, out.Token, want)
 		}
 	}
-}
-
-func TestLaunchRefusals(t *testing.T) {
-	c := tiny(t)
-	b := open(t, filepath.Join(t.TempDir(), "tiny"), c, Options{Pages: 8, MaxContext: 300})
-	row := func(change func(*backend.Row)) []backend.Row {
-		r := backend.Row{Tokens: []int32{1, 2}, Pages: []backend.PageID{0}}
-		change(&r)
-		return []backend.Row{r}
-	}
-	for _, c := range []struct {
-		name string
-		rows []backend.Row
-		want string
-	}{
-		{"no rows", nil, "no rows"},
-		{"no tokens", row(func(r *backend.Row) { r.Tokens = nil }), "row 0: it has no tokens"},
-		{"chained", row(func(r *backend.Row) { r.Tokens, r.Chained = nil, true }), "chained"},
-		{"token above the vocabulary", row(func(r *backend.Row) { r.Tokens[1] = 512 }), "token 1 is 512"},
-		{"negative token", row(func(r *backend.Row) { r.Tokens[0] = -1 }), "token 0 is -1"},
-		{"negative start", row(func(r *backend.Row) { r.Start = -1 }), "leave the context"},
-		{"beyond the context", row(func(r *backend.Row) { r.Start = 299; r.Pages = []backend.PageID{0, 1, 2, 3, 4} }), "leave the context of 300"},
-		{"a page too few", row(func(r *backend.Row) { r.Start = 63 }), "want 2"},
-		{"unknown page", row(func(r *backend.Row) { r.Pages[0] = 8 }), "is 8, want 0 to 7"},
-		{"the same page twice", row(func(r *backend.Row) { r.Start = 63; r.Pages = []backend.PageID{1, 1} }), "used 2 times"},
-		{"a bad temperature", row(func(r *backend.Row) { r.Sample = &backend.Sampling{Temperature: -1} }), "temperature"},
-		{"two rows write one page", []backend.Row{
-			{Tokens: []int32{1}, Pages: []backend.PageID{1}}, {Tokens: []int32{2}, Pages: []backend.PageID{1}},
-		}, "used 2 times"},
-		{"one row writes what another reads", []backend.Row{
-			{Tokens: []int32{1}, Start: 64, Pages: []backend.PageID{1, 2}}, {Tokens: []int32{2}, Pages: []backend.PageID{1}},
-		}, "row 1 writes page 1"},
-		{"too many tokens", []backend.Row{
-			{Tokens: make([]int32, 300), Pages: []backend.PageID{0, 1, 2, 3, 4}},
-			{Tokens: make([]int32, 192), Pages: []backend.PageID{5, 6, 7}},
-			{Tokens: make([]int32, 21), Pages: []backend.PageID{5}},
-		}, "513 tokens"},
-		{"too many rows", make([]backend.Row, 257), "257 rows"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			err := b.Launch(&backend.Batch{Rows: c.rows})
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got error %v, want one with %q", err, c.want)
-			}
-		})
-	}
-	// A refused batch leaves the backend as it was.
-	step(t, b, row(func(*backend.Row) {})...)
 }
 
 func TestLaunchAndCollectAlternate(t *testing.T) {
