@@ -21,6 +21,7 @@ func modules() []outside {
 		{"github.com/invopop/jsonschema", []string{"bench/result"}, "the result file's schema from its Go types"},
 		{"github.com/daulet/tokenizers", []string{"engine/token"}, "the tokenizer that the models were trained with"},
 		{"github.com/nikolalohinski/gonja/v2", []string{"engine/token"}, "chat templates are Jinja"},
+		{"github.com/ebitengine/purego", []string{"engine/cuda/driver"}, "NVIDIA's driver and compiler, opened at run time without cgo"},
 		{"github.com/NVIDIA/go-nvml", []string{"bench/probe/nvml"}, "NVIDIA's own binding of its management library"},
 		{"github.com/nats-io/nats-server/v2", []string{"internal/bus"}, "the embedded message server"},
 		{"github.com/nats-io/nats.go", []string{"internal/bus"}, "its client"},
