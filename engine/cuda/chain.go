@@ -1,0 +1,140 @@
+package cuda
+
+import (
+	"math"
+
+	"github.com/paceline/paceline/engine/cuda/driver"
+	"github.com/paceline/paceline/engine/cuda/kernels"
+)
+
+// chain is where a step's kernels go, in order: to a stream at once, or to a graph.
+type chain struct {
+	stream driver.Stream
+	graph  *driver.Graph // nil: to the stream
+	last   []driver.Node // of the graph
+	count  int
+	pdl    bool // each kernel may begin while the one before ends
+}
+
+// add puts a kernel at the end of a chain.
+func add[P any](c *chain, ctx *driver.Context, f driver.Func, grid [3]uint32, threads int, shared uint32, p *P) error {
+	cfg := driver.Config{Grid: grid, Block: [3]uint32{uint32(threads), 1, 1}, Shared: shared, PDL: c.pdl && c.count > 0}
+	c.count++
+	if c.graph == nil {
+		return driver.Launch(ctx, f, c.stream, cfg, p)
+	}
+	n, err := driver.AddKernel(c.graph, f, cfg, p, c.last...)
+	c.last = []driver.Node{n}
+	return err
+}
+
+func grid(x int, yz ...int) [3]uint32 {
+	g := [3]uint32{uint32(max(x, 1)), 1, 1}
+	for i, n := range yz {
+		g[i+1] = uint32(max(n, 1))
+	}
+	return g
+}
+
+// layers puts everything before the heads in the chain.
+func (e *engine) layersTo(c *chain, x extent) error {
+	begin := kernels.BeginParams{
+		Host: e.hostLists, Device: e.lists, Table: e.weights.embed, Drawn: e.drawnPtr, X: e.at(e.act.x), Number: e.at(e.act.number),
+	}
+	if err := add(c, e.ctx, e.kernels.begin, grid(x.tokens), 128, 0, &begin); err != nil {
+		return err
+	}
+	for i := range e.weights.layers {
+		if err := e.layerTo(c, x, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// layerTo is one layer: six kernels, seven where some rows are long and others short.
+func (e *engine) layerTo(c *chain, x extent, i int) error {
+	s, w, threads := e.shape, &e.weights.layers[i], e.shape.Threads()
+	k := e.kv + kernels.Ptr(4*i*s.KVSide())
+	v := k + kernels.Ptr(2*s.KVSide())
+	page := uint64(pageElements(s, len(e.weights.layers)))
+
+	f, groups, shared := e.kernels.qkv.of(x.tokens)
+	qkv := kernels.QKVParams{
+		Step: e.lists, X: e.at(e.act.x), Norm: w.normIn, Matrix: w.qkv, Bias: w.bias, Rope: e.weights.rope,
+		Q: e.at(e.act.q), K: k, V: v, Page: page,
+	}
+	if err := add(c, e.ctx, f, grid(s.QKVTiles(), groups), threads, shared, &qkv); err != nil {
+		return err
+	}
+	att := kernels.AttentionParams{
+		Step: e.lists, Q: e.at(e.act.q), K: k, V: v, Page: page, Out: e.at(e.act.attention), Part: e.at(e.act.parts),
+		Scale: float32(math.Log2E / math.Sqrt(float64(s.HeadDim))),
+	}
+	if x.whole {
+		if err := add(c, e.ctx, e.kernels.attentionWhole, grid(min(x.units, 8*e.device.SMs)), kernels.AttThreads, 0, &att); err != nil {
+			return err
+		}
+	}
+	if x.split {
+		if err := add(c, e.ctx, e.kernels.attention, grid(min(x.units, 4*e.device.SMs)), kernels.AttThreads, 0, &att); err != nil {
+			return err
+		}
+		if err := add(c, e.ctx, e.kernels.merge, grid(min(x.merges*s.Heads, 16*e.device.SMs)), 128, 0, &att); err != nil {
+			return err
+		}
+	}
+	f, groups, shared = e.kernels.output.of(x.tokens)
+	out := kernels.ProjectParams{Step: e.lists, In: e.at(e.act.attention), Matrix: w.output, X: e.at(e.act.x), Tokens: maxTokens}
+	if err := add(c, e.ctx, f, grid(s.HiddenTiles(), groups), threads, shared, &out); err != nil {
+		return err
+	}
+	f, groups, shared = e.kernels.gate.of(x.tokens)
+	gate := kernels.GateParams{Step: e.lists, X: e.at(e.act.x), Norm: w.normPost, Matrix: w.gateUp, Out: e.at(e.act.inner)}
+	if err := add(c, e.ctx, f, grid(s.GateTiles(), groups), threads, shared, &gate); err != nil {
+		return err
+	}
+	f, groups, shared = e.kernels.down.of(x.tokens)
+	down := kernels.ProjectParams{
+		Step: e.lists, In: e.at(e.act.inner), Matrix: w.down, X: e.at(e.act.x), Part: e.at(e.act.splits),
+		Arrived: e.at(e.act.arrived) + 4*2*counters, Tokens: maxTokens,
+	}
+	return add(c, e.ctx, f, grid(s.HiddenTiles(), groups, s.DownSplits()), threads, shared, &down)
+}
+
+// headsTo puts the heads from from on, at most so many, in the chain, and their second pass.
+func (e *engine) headsTo(c *chain, from, most int, last bool) error {
+	f, groups, shared := e.kernels.head.of(most)
+	blocks := e.act.headBlocks
+	if most == 0 {
+		blocks = 1 // it only says that the step is done
+	}
+	p := kernels.HeadParams{
+		Step: e.lists, X: e.at(e.act.x), Norm: e.weights.norm, Matrix: e.weights.head, Logits: e.at(e.act.logits), Best: e.at(e.act.best),
+		Arrived: e.at(e.act.arrived), Drawn: e.drawnPtr, Out: e.outPtr, Number: e.at(e.act.number), DoneAt: doneAt,
+		From: uint32(from), Most: uint32(most), Last: flag(last),
+	}
+	return add(c, e.ctx, f, grid(blocks, groups), e.shape.Threads(), shared, &p)
+}
+
+// secondTo puts the second pass over the same heads in the chain.
+func (e *engine) secondTo(c *chain, from, most int, last bool) error {
+	p := kernels.SelectParams{
+		Step: e.lists, Logits: e.at(e.act.logits), Drawn: e.drawnPtr, Out: e.outPtr,
+		Arrived: e.at(e.act.arrived) + 4*counters, Number: e.at(e.act.number), From: uint32(from), Most: uint32(most), Last: flag(last),
+	}
+	return add(c, e.ctx, e.kernels.second, grid(min(most, e.device.SMs)), e.shape.SelectThreads, 0, &p)
+}
+
+func flag(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// extent is for how much a chain is built: a graph's for the most that it may be launched with.
+type extent struct {
+	tokens, units, merges int
+	split, whole          bool
+}

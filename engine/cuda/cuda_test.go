@@ -1,0 +1,62 @@
+package cuda
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/backend/backendtest"
+	"github.com/paceline/paceline/engine/cuda/driver"
+	"github.com/paceline/paceline/engine/cuda/kernels"
+	"github.com/paceline/paceline/engine/cuda/simt"
+	"github.com/paceline/paceline/engine/model"
+)
+
+// narrow is a model with everything that a shape may have, and little of it.
+func narrow() model.Config {
+	return model.Config{
+		Architecture: "Qwen2ForCausalLM", Layers: 2, MaxPositions: 512, RMSNormEps: 1e-6, BOS: -1, DType: "bfloat16", EOS: []int32{270},
+		VocabSize: 277, HiddenSize: 32, IntermediateSize: 48, Heads: 4, KVHeads: 2, HeadDim: 16, RopeTheta: 1e4, TieEmbeddings: true,
+	}
+}
+
+func synth(t testing.TB, c model.Config) *model.Checkpoint {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "model")
+	if err := model.SynthConfig(t.Context(), c, dir, model.SynthOptions{Seed: 3}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// device is the driver under test: the emulator, or what CUDA_LIB names.
+func device(t testing.TB) *driver.Driver {
+	t.Helper()
+	d, err := driver.Open(simt.Library(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func emulated(t testing.TB, check bool) Image {
+	return func(s kernels.Shape, _ driver.DeviceInfo) ([]byte, string, error) {
+		return simt.Module(t, simt.Source{Files: kernels.Files(), Defines: s.Defines(), Check: check}), "the emulator", nil
+	}
+}
+
+func TestConformance(t *testing.T) {
+	m, d := synth(t, narrow()), device(t)
+	backendtest.Run(t, func(t *testing.T) backend.Backend {
+		b, err := open(m, Options{Pages: 24}, d, 0, emulated(t, false))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	})
+}

@@ -1,0 +1,49 @@
+// gate.cu: RMS norm, the gate and up matrices, and SiLU(gate) · up.
+#include "linear.h"
+
+struct GateParams {
+    Lists step;
+    const float *x, *norm; // [tokens][HID], [HID]
+    const u16* matrix;     // packed, GATE_TILES row tiles of 8 rows of gate and the same 8 of up
+    u16* out;              // [tokens][INNER]
+};
+
+template <int ROWS> DEV void norm_gate(const GateParams& p, u8* shared) {
+    u16* x = (u16*)shared;
+    float* red = (float*)(shared + ROWS * row_stride(HID) * 2);
+    int tile = blockIdx.x, t0 = blockIdx.y * ROWS;
+    Slice<ahead(slice_of(HID, 1))> weights;
+    pdl_launch();
+    load_slice<HID>(weights, p.matrix, tile, first_tile<HID, 1>(0));
+    pdl_wait();
+    int count = (int)p.step.counts->tokens - t0;
+    if (count <= 0) return;
+    norm_rows<ROWS>(x, p.x, p.norm, count, [&](int i) { return t0 + i; });
+    __syncthreads();
+    float acc[ROWS / 8][4];
+    product<HID, 1, ROWS>(acc, weights, p.matrix, tile, 0, x, row_stride(HID), 0, red);
+    Lane l = lane_();
+    UNROLL
+    for (int n = 0; n < ROWS / 8; n++) {
+        if (n % WARPS != l.warp) continue;
+        UNROLL
+        for (int j = 0; j < 2; j++) {
+            int t = n * 8 + l.q * 2 + j;
+            float gate = acc[n][j], up = acc[n][2 + j];
+            float silu = fmul_rn(gate, rcp_(1.0f + ex2(gate * -1.44269504f)));
+            if (t < count) p.out[(u64)(t0 + t) * INNER + tile * 8 + l.r] = f2bf(fmul_rn(silu, up));
+        }
+    }
+}
+
+// grid: (GATE_TILES, tokens / rows)
+KERNEL(WARPS * 32, 2) norm_gate_8(GRID_CONST GateParams p) {
+    DYN_SMEM(shared);
+    norm_gate<8>(p, shared);
+}
+EXPORT_KERNEL(norm_gate_8)
+KERNEL(WARPS * 32, 1) norm_gate_32(GRID_CONST GateParams p) {
+    DYN_SMEM(shared);
+    norm_gate<32>(p, shared);
+}
+EXPORT_KERNEL(norm_gate_32)

@@ -1,0 +1,86 @@
+// project.cu: the two products that end in the residual stream: of attention's output, and of the MLP's.
+#include "linear.h"
+
+struct ProjectParams {
+    Lists step;
+    const u16* in;     // [tokens][width]
+    const u16* matrix; // packed, HID_TILES row tiles
+    float* x;          // [tokens][HID], to which the product is added
+    float* part;       // [splits][tokens][HID], where there is more than one split
+    u32* arrived;      // [tokens / rows][HID_TILES], zero before and after
+    u32 tokens;        // rows of a split in part
+    u32 pad;
+};
+
+// Adds to x what a warp has of the product.
+template <int ROWS, class Add> DEV void each_result(const float (&acc)[ROWS / 8][4], int tile, int count, Add add) {
+    Lane l = lane_();
+    UNROLL
+    for (int n = 0; n < ROWS / 8; n++) {
+        if (n % WARPS != l.warp) continue;
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            int t = n * 8 + l.q * 2 + (i & 1);
+            if (t < count) add(t, tile * TILE + l.r + (i >> 1) * 8, acc[n][i]);
+        }
+    }
+}
+
+template <int K, int SPLITS, int ROWS> DEV void project(const ProjectParams& p, u8* shared) {
+    constexpr int wide = WARPS * slice_of(K, SPLITS) * TILE, stride = row_stride(wide);
+    u16* in = (u16*)shared;
+    float* red = (float*)(shared + ROWS * stride * 2);
+    int tile = blockIdx.x, split = blockIdx.z, t0 = blockIdx.y * ROWS, base = split * WARPS * slice_of(K, SPLITS);
+    Slice<ahead(slice_of(K, SPLITS))> weights;
+    pdl_launch();
+    load_slice<K>(weights, p.matrix, tile, first_tile<K, SPLITS>(split));
+    pdl_wait();
+    int count = (int)p.step.counts->tokens - t0;
+    if (count <= 0) return;
+    copy_rows<wide, ROWS>(in, p.in + (u64)t0 * K, K, base * TILE, count);
+    __syncthreads();
+    float acc[ROWS / 8][4];
+    product<K, SPLITS, ROWS>(acc, weights, p.matrix, tile, split, in, stride, base, red);
+    if (SPLITS == 1) {
+        each_result<ROWS>(acc, tile, count, [&](int t, int row, float v) { p.x[(u64)(t0 + t) * HID + row] += v; });
+        return;
+    }
+    each_result<ROWS>(acc, tile, count, [&](int t, int row, float v) { p.part[((u64)split * p.tokens + t0 + t) * HID + row] = v; });
+    // The last block to come adds up the parts, in the order of the splits.
+    SHARED(u32, last);
+    __syncthreads();
+    u32* arrived = p.arrived + blockIdx.y * gridDim.x + tile;
+    if (threadIdx.x == 0) last = atom_add_acq_rel(arrived, 1) == SPLITS - 1;
+    __syncthreads();
+    if (!last) return;
+    each_result<ROWS>(acc, tile, count, [&](int t, int row, float) {
+        float sum = 0;
+        for (int s = 0; s < SPLITS; s++) sum += p.part[((u64)s * p.tokens + t0 + t) * HID + row];
+        p.x[(u64)(t0 + t) * HID + row] += sum;
+    });
+    if (threadIdx.x == 0) *arrived = 0;
+}
+
+// grid: (HID_TILES, tokens / rows)
+KERNEL(WARPS * 32, 2) output_8(GRID_CONST ProjectParams p) {
+    DYN_SMEM(shared);
+    project<QW, 1, 8>(p, shared);
+}
+EXPORT_KERNEL(output_8)
+KERNEL(WARPS * 32, 1) output_32(GRID_CONST ProjectParams p) {
+    DYN_SMEM(shared);
+    project<QW, 1, 32>(p, shared);
+}
+EXPORT_KERNEL(output_32)
+
+// grid: (HID_TILES, tokens / rows, DOWN_SPLITS)
+KERNEL(WARPS * 32, 2) down_8(GRID_CONST ProjectParams p) {
+    DYN_SMEM(shared);
+    project<INNER, DOWN_SPLITS, 8>(p, shared);
+}
+EXPORT_KERNEL(down_8)
+KERNEL(WARPS * 32, 1) down_32(GRID_CONST ProjectParams p) {
+    DYN_SMEM(shared);
+    project<INNER, DOWN_SPLITS, 32>(p, shared);
+}
+EXPORT_KERNEL(down_32)

@@ -1,0 +1,123 @@
+package kernels
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/paceline/paceline/engine/model"
+)
+
+// Shape is what a module is compiled for: the sizes of shape.h and what follows from them. All of
+// it depends on the model only.
+type Shape struct {
+	Hidden, Heads, KVHeads, HeadDim, Inter, Vocab int
+	Eps                                           float64
+
+	Warps         int // of a block in matrix products
+	SelectThreads int // of a block of the second pass
+}
+
+// Sizes that no define changes.
+const (
+	Tile       = 16
+	SplitPages = 4  // pages that a block of attention takes of one sequence
+	AttRows    = 16 // rows of a tile of attention
+	AttThreads = 128
+	maxSlice   = 19
+)
+
+// ShapeOf is the shape of a model. Its errors say what the kernels can't do.
+func ShapeOf(c model.Config) (Shape, error) {
+	s := Shape{
+		Hidden: c.HiddenSize, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Inter: c.IntermediateSize, Vocab: c.VocabSize,
+		Eps: c.RMSNormEps, Warps: 8, SelectThreads: 1024,
+	}
+	if c.Heads/c.KVHeads > AttRows {
+		return s, fmt.Errorf("%d query heads for each KV head: the kernels take %d at most", c.Heads/c.KVHeads, AttRows)
+	}
+	if c.HeadDim > 128 {
+		return s, fmt.Errorf("heads of %d elements: the kernels take 128 at most", c.HeadDim)
+	}
+	// A warp has at least three tiles of a row of the narrower matrices; else it waits for others only.
+	for s.Warps > 2 && s.HiddenWidth()/Tile < 3*s.Warps {
+		s.Warps /= 2
+	}
+	if c.VocabSize < 32768 {
+		s.SelectThreads = 128
+	}
+	return s, nil
+}
+
+func padTo(n, to int) int { return (n + to - 1) / to * to }
+
+// HiddenWidth is the padded width of the residual stream.
+func (s Shape) HiddenWidth() int { return padTo(s.Hidden, Tile) }
+
+// Half is the padded elements of half a head; HeadWidth of a head.
+func (s Shape) Half() int      { return padTo(s.HeadDim/2, 8) }
+func (s Shape) HeadWidth() int { return 2 * s.Half() }
+
+// QueryWidth is the padded width of all query heads.
+func (s Shape) QueryWidth() int { return s.Heads * s.HeadWidth() }
+
+// Group is the query heads that share a KV head.
+func (s Shape) Group() int { return s.Heads / s.KVHeads }
+
+// TileTokens is how many tokens of a sequence share a tile of attention.
+func (s Shape) TileTokens() int { return AttRows / s.Group() }
+
+// Inner is the padded width of the MLP.
+func (s Shape) Inner() int { return padTo(s.Inter, Tile) }
+
+// Row tiles of the packed matrices.
+func (s Shape) QKVTiles() int    { return (s.Heads + 2*s.KVHeads) * s.HeadWidth() / Tile }
+func (s Shape) HiddenTiles() int { return s.HiddenWidth() / Tile }
+func (s Shape) GateTiles() int   { return s.Inner() / 8 }
+func (s Shape) VocabTiles() int  { return padTo(s.Vocab, Tile) / Tile }
+
+// slice is the tiles of a row that one warp adds up.
+func (s Shape) slice(k, splits int) int { return (k/Tile + splits*s.Warps - 1) / (splits * s.Warps) }
+
+// DownSplits is over how many blocks the sums of the MLP's last matrix are spread.
+func (s Shape) DownSplits() int { return (s.slice(s.Inner(), 1) + maxSlice - 1) / maxSlice }
+
+// KVSide is the elements of the keys (or the values) of a page in one layer.
+func (s Shape) KVSide() int { return s.KVHeads * 64 * s.HeadWidth() }
+
+// PartFloats is the numbers of a part of attention that waits for its merge.
+func (s Shape) PartFloats() int { return AttRows * (s.HeadWidth() + 2) }
+
+// Threads of a block in matrix products.
+func (s Shape) Threads() int { return 32 * s.Warps }
+
+func rowStride(k int) int { return k + (16-k%64+64)%64 }
+
+// SharedHidden is the dynamic shared memory, in bytes, of the kernels that read the residual stream for
+// so many rows.
+func (s Shape) SharedHidden(rows int) int {
+	return rows*rowStride(s.HiddenWidth())*2 + s.reduceBytes(rows)
+}
+
+// SharedQuery is that of the product with attention's output, SharedDown that of the MLP's last one.
+func (s Shape) SharedQuery(rows int) int { return s.sharedProject(s.QueryWidth(), 1, rows) }
+func (s Shape) SharedDown(rows int) int  { return s.sharedProject(s.Inner(), s.DownSplits(), rows) }
+
+func (s Shape) sharedProject(k, splits, rows int) int {
+	return rows*rowStride(s.Warps*s.slice(k, splits)*Tile)*2 + s.reduceBytes(rows)
+}
+
+// SharedHead is that of the vocabulary's product.
+func (s Shape) SharedHead(rows int) int {
+	return rows*rowStride(s.HiddenWidth())*2 + rows*HeadBytes + s.Warps*rows*BestBytes
+}
+
+func (s Shape) reduceBytes(rows int) int { return s.Warps * rows / 8 * 32 * 16 }
+
+// Defines are the compiler's -D options, without the -D.
+func (s Shape) Defines() []string {
+	d := func(name string, v int) string { return name + "=" + strconv.Itoa(v) }
+	return []string{
+		d("HIDDEN", s.Hidden), d("HEADS", s.Heads), d("KV_HEADS", s.KVHeads), d("HEAD_DIM", s.HeadDim), d("INTER", s.Inter), d("VOCAB", s.Vocab),
+		"EPS=" + strconv.FormatFloat(s.Eps, 'e', -1, 64), d("WARPS", s.Warps), d("SELECT_THREADS", s.SelectThreads),
+	}
+}
