@@ -63,7 +63,7 @@ func (e *engine) wait(fl *flight) error {
 func (e *engine) handOut(fl *flight) {
 	b, r := fl.batch, &e.results
 	b.Out = slices.Grow(b.Out[:0], len(b.Rows))[:len(b.Rows)]
-	r.logits, r.logProbs, r.drawn, r.top = r.logits[:0], r.logProbs[:0], r.drawn[:0], r.top[:0]
+	r.logProbs, r.drawn, r.top = r.logProbs[:0], r.drawn[:0], r.top[:0]
 	r.drawn = append(r.drawn, e.out[fl.number&1].tokens[:fl.drawn]...)
 	scored := fl.scores
 	for i := range b.Rows {

@@ -19,6 +19,7 @@ type Image func(kernels.Shape, driver.DeviceInfo) (code []byte, from string, err
 // engine is an open model.
 type engine struct {
 	options Options
+	format  string // that the weights are quantised to while loading, or ""
 	shape   kernels.Shape
 	info    backend.Info
 	memory  backend.Memory
@@ -60,12 +61,16 @@ func (e *engine) at(offset int64) kernels.Ptr { return e.base + kernels.Ptr(offs
 
 // open brings a model to a device.
 func open(c *model.Checkpoint, o Options, d *driver.Driver, device int, image Image) (_ *engine, err error) {
-	o, err = o.complete(c)
+	o, format, err := o.complete(c)
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{options: o, number: 1}
-	if e.shape, err = kernels.ShapeOf(c.Config); err != nil {
+	e := &engine{options: o, format: format, number: 1}
+	held, ok := kernels.FormatOf(o.Weights)
+	if !ok {
+		return nil, fmt.Errorf("weights %q: want bf16, w8 or w4", o.Weights)
+	}
+	if e.shape, err = kernels.ShapeOf(c.Config, held); err != nil {
 		return nil, err
 	}
 	runtime.LockOSThread()
@@ -120,7 +125,7 @@ func (e *engine) prepare(code []byte) (err error) {
 
 // load allocates all memory, fills the weights and points everything at its place.
 func (e *engine) load(c *model.Checkpoint) error {
-	l := loader{c: c, s: e.shape}
+	l := loader{c: c, format: e.format, s: e.shape}
 	l.plan(&e.weights, e.options.MaxContext)
 	r := roomOf(e.shape, e.options)
 	e.act = planActivations(e.shape, r, e.device.SMs)

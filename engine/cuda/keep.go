@@ -6,15 +6,14 @@ import (
 	"github.com/paceline/paceline/engine/sample"
 )
 
-// row is what was made on the host of the logits after one head.
-type row struct {
+// keptRow is the logits after one head, on the host.
+type keptRow struct {
 	head   int
 	logits []float32
 }
 
-// results are what Collect hands out; they hold until the next Launch… of the same slot.
+// results are what Collect hands out; they hold until the next one.
 type results struct {
-	logits   []float32
 	logProbs []float32
 	drawn    []int32
 	top      []backend.Likely
@@ -73,7 +72,7 @@ func (e *engine) consume(fl *flight, head int, logits []float32) {
 			return
 		}
 	}
-	fl.kept = append(fl.kept, row{head, append([]float32(nil), logits...)})
+	fl.kept = append(fl.kept, keptRow{head, append([]float32(nil), logits...)})
 }
 
 // of gives the kept logits of a head.

@@ -13,10 +13,10 @@ import (
 type flight struct {
 	batch  *backend.Batch
 	number uint32
-	heads  []int   // of each row's last token, −1 for none
-	drawn  int     // heads of the batch
-	kept   []row   // logits that went to the host
-	scores []score // of tokens, whose logits did
+	heads  []int     // of each row's last token, −1 for none
+	drawn  int       // heads of the batch
+	kept   []keptRow // logits that went to the host
+	scores []score   // of tokens, whose logits did
 }
 
 // enter keeps this goroutine on its OS thread, until release is called, and makes the context current there.

@@ -7,6 +7,7 @@ import (
 	"github.com/paceline/paceline/engine/backend/admit"
 	"github.com/paceline/paceline/engine/cuda/kernels"
 	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/model/quant"
 )
 
 // Options say how a model is opened. The zero value is valid.
@@ -20,7 +21,7 @@ type Options struct {
 	// MaxContext is the most positions of one sequence; 0: the model's own limit, which it must not
 	// exceed.
 	MaxContext int
-	// Weights is what to hold the weights in: "" or "bf16".
+	// Weights is what to hold the weights in: "" (as stored; float32 and float16 become bf16), "bf16", "w8" or "w4".
 	Weights string
 }
 
@@ -36,28 +37,30 @@ const (
 	maxEdits   = 65536 // of a batch
 )
 
-// complete fills in defaults, but for Pages, and reports what can't be.
-func (o Options) complete(c *model.Checkpoint) (Options, error) {
-	if c.Quantization != nil {
-		return o, fmt.Errorf("weights in %s: this backend computes with bf16 ones; take the cpu backend, or the checkpoint before it was quantised", c.Config.DType)
+// complete fills in defaults, but for Pages, and reports what can't be. format is what the weights are quantised
+// to while they are loaded, or "".
+func (o Options) complete(c *model.Checkpoint) (_ Options, format string, err error) {
+	if format, err = quant.OnLoad(c, o.Weights); err != nil {
+		return o, "", err
 	}
-	switch o.Weights {
-	case "":
-		o.Weights = "bf16"
-	case "bf16":
+	switch {
+	case format != "":
+		o.Weights = format
+	case c.Quantization != nil:
+		o.Weights = c.Quantization.Weights
 	default:
-		return o, fmt.Errorf("weights %q: this backend holds them in bf16; leave it out, or take the cpu backend", o.Weights)
+		o.Weights = "bf16"
 	}
 	if o.MaxContext == 0 {
 		o.MaxContext = c.Config.MaxPositions
 	}
 	if o.MaxContext < 1 || o.MaxContext > c.Config.MaxPositions {
-		return o, fmt.Errorf("context of %d positions: want 1 to %d, the model's limit", o.MaxContext, c.Config.MaxPositions)
+		return o, "", fmt.Errorf("context of %d positions: want 1 to %d, the model's limit", o.MaxContext, c.Config.MaxPositions)
 	}
 	if o.Pages < 0 || o.Pages > 1<<24 {
-		return o, fmt.Errorf("%d KV pages: want 1 to %d, or 0 for what the device's memory allows", o.Pages, 1<<24)
+		return o, "", fmt.Errorf("%d KV pages: want 1 to %d, or 0 for what the device's memory allows", o.Pages, 1<<24)
 	}
-	return o, nil
+	return o, format, nil
 }
 
 // pageElements are the numbers of a KV page over all layers.
@@ -65,7 +68,7 @@ func pageElements(s kernels.Shape, layers int) int64 { return int64(layers) * 2 
 
 // PageBytes is the memory of one KV page of a model.
 func PageBytes(c model.Config) (int64, error) {
-	s, err := kernels.ShapeOf(c)
+	s, err := kernels.ShapeOf(c, kernels.BF16)
 	return 2 * pageElements(s, c.Layers), err
 }
 

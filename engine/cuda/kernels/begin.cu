@@ -1,10 +1,10 @@
 // begin.cu: the first kernel of a step. It brings the step's parameters from the host's memory to the device's
 // and the embeddings of its tokens to the residual stream.
-#include "step.h"
+#include "format.h"
 
 struct BeginParams {
     Lists host[2], device; // steps of odd and of even number
-    const u16* table;      // embeddings, packed as linear.h has it, so that they can be the head too
+    Matrix table;          // embeddings, packed as the head is, which they may be
     const int* drawn[2];   // what the heads of a step of odd, of even number drew
     float* x;              // [tokens][HID] residual stream
     u32* number;           // of the next step, on the device
@@ -15,6 +15,19 @@ template <class T> DEV void carry(T* to, const T* from, u32 n) {
     u32* t = (u32*)to;
     n *= sizeof(T) / 4;
     for (u32 i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) t[i] = f[i];
+}
+
+// Two neighbouring elements of a row of the table, the first of even number.
+DEV U2 embedding(const Matrix& m, int id, int column) {
+    int tile = column / TILE, lane = id % 8 * 4 + column % TILE / 4, upper = id % TILE >= 8, second = column >> 1 & 1;
+    const u8* p = m.data + ((u64)(id / TILE) * chunks_of(HEAD_WEIGHTS, HID) + tile / tiles_of(HEAD_WEIGHTS)) * 512 + lane * 16;
+    if (HEAD_WEIGHTS == BF16) {
+        u32 two = *(const u32*)(p + second * 8 + upper * 4);
+        return {f2u(bf_lo(two)), f2u(bf_hi(two))};
+    }
+    u32 two = of_sizes(*(const u32*)(p + tile % 2 * 8 + second * 4) >> 8 * upper);
+    float scale = ((const float*)m.scale)[id];
+    return {f2u(fmul_rn(bf_lo(two), scale)), f2u(fmul_rn(bf_hi(two), scale))};
 }
 
 // grid: any number of blocks
@@ -34,11 +47,7 @@ KERNEL(128, 1) begin(GRID_CONST BeginParams p) {
     for (u32 t = blockIdx.x; t < c.tokens; t += gridDim.x) {
         int id = host.token[t].id;
         if (id < 0) id = p.drawn[odd ^ 1][-1 - id];
-        const u8* row = (const u8*)p.table + (u64)(id / TILE) * HID_TILES * 512 + (id % 8) * 64 + (id % TILE >= 8 ? 4 : 0);
-        for (int c = threadIdx.x * 2; c < HID; c += blockDim.x * 2) {
-            u32 two = *(const u32*)(row + c / TILE * 512 + c % TILE / 4 * 16 + (c & 2) * 4);
-            *(U2*)(p.x + (u64)t * HID + c) = U2{f2u(bf_lo(two)), f2u(bf_hi(two))};
-        }
+        for (int c = threadIdx.x * 2; c < HID; c += blockDim.x * 2) *(U2*)(p.x + (u64)t * HID + c) = embedding(p.table, id, c);
     }
 }
 EXPORT_KERNEL(begin)

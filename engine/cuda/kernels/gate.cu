@@ -4,7 +4,7 @@
 struct GateParams {
     Lists step;
     const float *x, *norm; // [tokens][HID], [HID]
-    const u16* matrix;     // packed, GATE_TILES row tiles of 8 rows of gate and the same 8 of up
+    Matrix matrix;         // GATE_TILES row tiles of 8 rows of gate and the same 8 of up
     u16* out;              // [tokens][INNER]
 };
 
@@ -12,16 +12,16 @@ template <int ROWS> DEV void norm_gate(const GateParams& p, u8* shared) {
     u16* x = (u16*)shared;
     float* red = (float*)(shared + ROWS * row_stride(HID) * 2);
     int tile = blockIdx.x, t0 = blockIdx.y * ROWS;
-    Slice<ahead(slice_of(HID, 1))> weights;
+    Product<WEIGHTS, HID, 1> weights;
     pdl_launch();
-    load_slice<HID>(weights, p.matrix, tile, first_tile<HID, 1>(0));
+    ask(weights, p.matrix, tile, 0);
     pdl_wait();
     int count = (int)p.step.counts->tokens - t0;
     if (count <= 0) return;
     norm_rows<ROWS>(x, p.x, p.norm, count, [&](int i) { return t0 + i; });
     __syncthreads();
     float acc[ROWS / 8][4];
-    product<HID, 1, ROWS>(acc, weights, p.matrix, tile, 0, x, row_stride(HID), 0, red);
+    product<ROWS>(acc, weights, p.matrix, tile, 0, x, row_stride(HID), 0, red);
     Lane l = lane_();
     UNROLL
     for (int n = 0; n < ROWS / 8; n++) {

@@ -6,7 +6,7 @@
 struct HeadParams {
     Lists step;
     const float *x, *norm; // [tokens][HID], [HID]
-    const u16* matrix;     // packed, VOCAB_TILES row tiles
+    Matrix matrix;         // VOCAB_TILES row tiles
     float* logits;         // [rows that are kept][VOCAB]
     Best* best;            // [heads][blocks]
     u32* arrived;          // [heads / rows], zero before and after
@@ -19,20 +19,20 @@ struct HeadParams {
 };
 
 // Each warp has row tiles of its own; columns of a tile are added up in their order, so no warp waits for another.
-constexpr int AHEAD = HID_TILES < 8 ? HID_TILES : 8;
+constexpr int HEAD_CHUNKS = chunks_of(HEAD_WEIGHTS, HID), HEAD_AHEAD = HEAD_CHUNKS < 8 ? HEAD_CHUNKS : 8;
+typedef Slice<HEAD_WEIGHTS, HEAD_AHEAD> HeadSlice;
 
-template <int ROWS> DEV void logits_of(float (&acc)[ROWS / 8][4], Slice<AHEAD>& s, const u16* matrix, int tile, int next, const u16* x) {
-    constexpr int stride = row_stride(HID);
+template <int ROWS> DEV void logits_of(float (&acc)[ROWS / 8][4], HeadSlice& s, const Matrix& m, int tile, int next, const u16* x) {
     clear(acc);
-    for (int at = 0; at < HID_TILES; at += AHEAD) {
-        Slice<AHEAD> now = s;
-        int then = at + AHEAD;
-        if (then < HID_TILES)
-            load_slice<HID>(s, matrix, tile, then);
+    for (int at = 0; at < HEAD_CHUNKS; at += HEAD_AHEAD) {
+        HeadSlice now = s;
+        if (at + HEAD_AHEAD < HEAD_CHUNKS)
+            load_slice<HEAD_WEIGHTS, HID>(s, m, tile, at + HEAD_AHEAD);
         else if (next < VOCAB_TILES)
-            load_slice<HID>(s, matrix, next, 0);
-        multiply<HID, AHEAD, ROWS>(acc, now, x, stride, at, 0);
+            load_slice<HEAD_WEIGHTS, HID>(s, m, next, 0);
+        multiply<HEAD_WEIGHTS, HID, HEAD_AHEAD, ROWS>(acc, now, x, row_stride(HID), at, 0);
     }
+    scale_rows<HEAD_WEIGHTS>(acc, m, tile);
 }
 
 template <int ROWS> DEV void head(const HeadParams& p, u8* shared) {
@@ -42,9 +42,9 @@ template <int ROWS> DEV void head(const HeadParams& p, u8* shared) {
     Best* warps = (Best*)(heads + ROWS);
     Lane l = lane_();
     int step = gridDim.x * WARPS, tile = blockIdx.x * WARPS + l.warp, h0 = p.from + blockIdx.y * ROWS;
-    Slice<AHEAD> weights;
+    HeadSlice weights;
     pdl_launch();
-    if (tile < VOCAB_TILES) load_slice<HID>(weights, p.matrix, tile, 0);
+    if (tile < VOCAB_TILES) load_slice<HEAD_WEIGHTS, HID>(weights, p.matrix, tile, 0);
     pdl_wait();
     u32 all = p.step.counts->heads, number = p.step.counts->number, odd = number & 1;
     u32 here = all - p.from < p.most ? all - p.from : p.most;

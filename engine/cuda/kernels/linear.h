@@ -1,15 +1,9 @@
 // linear.h: products of packed matrices with a few rows of activations, on tensor cores.
 //
-// A matrix lies in tiles of 16 rows and 16 columns, row tile by row tile. Of a tile, lane l has the
-// 16 bytes at 16·l: with r = l/4 and q = l%4, columns 4q and 4q+1 of row r, of row r+8, and columns 4q+2
-// and 4q+3 of both. These are the four registers of operand A of mma.m16n8k16 when the columns of the tile
-// are taken in an order of their own, which activations follow: lane l reads columns 4q to 4q+3 of a
-// row at once. A sum doesn't mind the order of its columns.
-//
-// Activations are operand B: 8 tokens in each product. So a step of 1 to 8 tokens reads every weight
-// once, and each token's result is the same in any company.
+// Activations are operand B, in bf16: 8 tokens in each product. So a step of 1 to 8 tokens reads every weight once, and each
+// token's result is the same in any company.
 #pragma once
-#include "step.h"
+#include "format.h"
 
 struct Lane {
     int warp, lane, r, q;
@@ -19,34 +13,23 @@ DEV Lane lane_() {
     return {t >> 5, t & 31, (t & 31) >> 2, t & 3};
 }
 
-// The weights of one warp's slice, COUNT tiles from tile first of a row of K/16 tiles; beyond its end there are none.
-template <int COUNT> struct Slice {
+// The weights of COUNT chunks of one row tile, as a lane holds them, and in W4 the scale that belongs to each: a chunk
+// of four tiles lies in one group of eight.
+template <int F, int COUNT> struct Slice {
     U4 w[COUNT];
+    u32 scale[F == W4 ? COUNT : 1];
 };
 
-template <int K, int COUNT> DEV void load_slice(Slice<COUNT>& s, const u16* matrix, int row_tile, int first, int count = COUNT) {
-    const u8* p = (const u8*)matrix + ((u64)row_tile * (K / TILE) + first) * 512 + (threadIdx.x & 31) * 16;
+// Loads chunks first to first+count−1 of a row tile; beyond the row's end there are none.
+template <int F, int K, int COUNT> DEV void load_slice(Slice<F, COUNT>& s, const Matrix& m, int row_tile, int first, int count = COUNT) {
+    const u8* p = m.data + ((u64)row_tile * chunks_of(F, K) + first) * 512 + (threadIdx.x & 31) * 16;
+    const u32* scale = (const u32*)m.scale + (u64)row_tile * groups_of(K) * 8 + ((threadIdx.x & 31) >> 2);
     UNROLL
     for (int i = 0; i < COUNT; i++)
-        if (i < count && first + i < K / TILE) s.w[i] = ldg_stream(p + i * 512);
-}
-
-// acc += slice · activations. x: rows of row_stride(K) elements in shared memory, ROWS of them; their column 0 belongs
-// to tile base.
-template <int K, int COUNT, int ROWS>
-DEV void multiply(float (&acc)[ROWS / 8][4], const Slice<COUNT>& s, const u16* x, int stride, int first, int base) {
-    Lane l = lane_();
-    UNROLL
-    for (int i = 0; i < COUNT; i++) {
-        if (first + i >= K / TILE) break;
-        const u32 a[4] = {s.w[i].x, s.w[i].y, s.w[i].z, s.w[i].w};
-        const u16* column = x + (first - base + i) * TILE + 4 * l.q + l.r * stride;
-        UNROLL
-        for (int n = 0; n < ROWS / 8; n++) {
-            U2 b = *(const U2*)(column + n * 8 * stride);
-            mma_bf16(acc[n], a, b.x, b.y);
+        if (i < count && first + i < chunks_of(F, K)) {
+            s.w[i] = ldg_stream(p + i * 512);
+            if (F == W4) s.scale[i] = scale[(first + i) * 4 / GROUP_TILES * 8];
         }
-    }
 }
 
 template <int N> DEV void clear(float (&acc)[N][4]) {
@@ -54,6 +37,51 @@ template <int N> DEV void clear(float (&acc)[N][4]) {
     for (int n = 0; n < N; n++)
         UNROLL
         for (int i = 0; i < 4; i++) acc[n][i] = 0;
+}
+
+// acc += slice · activations. x: rows of stride elements in shared memory, ROWS of them; their column 0 belongs to tile
+// base of the matrix.
+template <int F, int K, int COUNT, int ROWS>
+DEV void multiply(float (&acc)[ROWS / 8][4], const Slice<F, COUNT>& s, const u16* x, int stride, int first, int base, int count = COUNT) {
+    Lane l = lane_();
+    UNROLL
+    for (int i = 0; i < COUNT; i++) {
+        if (i >= count || (first + i) * tiles_of(F) >= K / TILE) break;
+        float part[F == W4 ? ROWS / 8 : 1][4]; // of a chunk, before its scale
+        if (F == W4) clear(part);
+        UNROLL
+        for (int t = 0; t < tiles_of(F); t++) {
+            int tile = (first + i) * tiles_of(F) + t;
+            if (tile >= K / TILE) break;
+            u32 a[4];
+            unpack<F>(a, s.w[i], t);
+            const u16* column = x + (tile - base) * TILE + 4 * l.q + l.r * stride;
+            UNROLL
+            for (int n = 0; n < ROWS / 8; n++) {
+                U2 b = *(const U2*)(column + n * 8 * stride);
+                mma_bf16(F == W4 ? part[n] : acc[n], a, b.x, b.y);
+            }
+        }
+        if (F != W4) continue;
+        float lo = of_half(s.scale[i] & 0xffff), hi = of_half(s.scale[i] >> 16);
+        UNROLL
+        for (int n = 0; n < ROWS / 8; n++) {
+            acc[n][0] = fma_(part[n][0], lo, acc[n][0]), acc[n][1] = fma_(part[n][1], lo, acc[n][1]);
+            acc[n][2] = fma_(part[n][2], hi, acc[n][2]), acc[n][3] = fma_(part[n][3], hi, acc[n][3]);
+        }
+    }
+}
+
+// Brings in what belongs to a whole row: W8's scale.
+template <int F, int N> DEV void scale_rows(float (&acc)[N][4], const Matrix& m, int row_tile) {
+    if (F != W8) return;
+    const float* s = (const float*)m.scale + row_tile * TILE + lane_().r;
+    float lo = s[0], hi = s[8];
+    UNROLL
+    for (int n = 0; n < N; n++) {
+        acc[n][0] = fmul_rn(acc[n][0], lo), acc[n][1] = fmul_rn(acc[n][1], lo);
+        acc[n][2] = fmul_rn(acc[n][2], hi), acc[n][3] = fmul_rn(acc[n][3], hi);
+    }
 }
 
 // Adds up what the warps of a block have, in the order of the warps. acc of n comes to warp n % WARPS; others keep
@@ -79,31 +107,36 @@ template <int ROWS> DEV void reduce(float (&acc)[ROWS / 8][4], float* red) {
     }
 }
 
-// The whole product of a block: row tile row_tile of the matrix by ROWS rows of activations. The weights of the
-// first MAX_SLICE tiles of each warp were loaded into s before.
+// The product of a block: one row tile of a matrix of K columns by ROWS rows of activations, of which a block takes one of
+// SPLITS parts of the columns.
 DEV constexpr int ahead(int slice) { return slice < MAX_SLICE ? slice : MAX_SLICE; }
 
-template <int K, int SPLITS, int ROWS>
-DEV void product(float (&acc)[ROWS / 8][4], Slice<ahead(slice_of(K, SPLITS))>& s, const u16* matrix, int row_tile, int split, const u16* x,
-                 int stride, int base, float* red) {
-    constexpr int slice = slice_of(K, SPLITS), count = ahead(slice);
-    int first = (split * WARPS + (threadIdx.x >> 5)) * slice;
-    clear(acc);
-    multiply<K, count, ROWS>(acc, s, x, stride, first, base);
-    for (int at = count; at < slice; at += count) {
-        int end = slice - at < count ? slice - at : count;
-        load_slice<K, count>(s, matrix, row_tile, first + at, end);
-        UNROLL
-        for (int i = 0; i < count; i++) {
-            if (i >= end || first + at + i >= K / TILE) break;
-            Slice<1> one = {{s.w[i]}};
-            multiply<K, 1, ROWS>(acc, one, x, stride, first + at + i, base);
-        }
-    }
-    reduce<ROWS>(acc, red);
+template <int F, int K, int SPLITS> struct Product {
+    static constexpr int SLICE = slice_of(F, K, SPLITS), AHEAD = ahead(SLICE);
+    Slice<F, AHEAD> first;
+};
+template <int F, int K, int SPLITS> DEV int first_chunk(int split) { return (split * WARPS + (threadIdx.x >> 5)) * slice_of(F, K, SPLITS); }
+
+// Asks for the weights that fit registers; to be called before the wait.
+template <int F, int K, int SPLITS> DEV void ask(Product<F, K, SPLITS>& p, const Matrix& m, int row_tile, int split) {
+    load_slice<F, K>(p.first, m, row_tile, first_chunk<F, K, SPLITS>(split));
 }
 
-template <int K, int SPLITS> DEV int first_tile(int split) { return (split * WARPS + (threadIdx.x >> 5)) * slice_of(K, SPLITS); }
+template <int ROWS, int F, int K, int SPLITS>
+DEV void product(float (&acc)[ROWS / 8][4], Product<F, K, SPLITS>& p, const Matrix& m, int row_tile, int split, const u16* x, int stride, int base,
+                 float* red) {
+    constexpr int slice = Product<F, K, SPLITS>::SLICE, count = Product<F, K, SPLITS>::AHEAD;
+    int first = first_chunk<F, K, SPLITS>(split);
+    clear(acc);
+    multiply<F, K, count, ROWS>(acc, p.first, x, stride, first, base);
+    for (int at = count; at < slice; at += count) {
+        int left = slice - at < count ? slice - at : count;
+        load_slice<F, K>(p.first, m, row_tile, first + at, left);
+        multiply<F, K, count, ROWS>(acc, p.first, x, stride, first + at, base, left);
+    }
+    reduce<ROWS>(acc, red);
+    scale_rows<F>(acc, m, row_tile);
+}
 
 // RMS norm of up to ROWS rows of the residual stream into shared memory, one warp a row, in bf16; rows from count
 // on become zero. x: rows of HID floats, of which HIDDEN count; w: HID floats, zero in the padding. which gives the

@@ -35,6 +35,8 @@ type (
 		Add    float32
 		Pad    uint32
 	}
+	// Matrix is where a packed matrix lies, and its scales.
+	Matrix struct{ Data, Scale Ptr }
 	// Lists are where a step's lists lie.
 	Lists struct{ Counts, Token, Unit, Merge, Head, Page, Edit Ptr }
 )
@@ -66,20 +68,25 @@ const (
 
 // The parameters of the kernels.
 type (
+	// BeginParams are those of begin.
 	BeginParams struct {
 		Host   [2]Lists
 		Device Lists
-		Table  Ptr
+		Table  Matrix
 		Drawn  [2]Ptr
 		X      Ptr
 		Number Ptr
 	}
+	// QKVParams are those of norm_qkv.
 	QKVParams struct {
-		Step                        Lists
-		X, Norm, Matrix, Bias, Rope Ptr
-		Q, K, V                     Ptr
-		Page                        uint64 // elements
+		Step       Lists
+		X, Norm    Ptr
+		Matrix     Matrix
+		Bias, Rope Ptr
+		Q, K, V    Ptr
+		Page       uint64 // elements
 	}
+	// AttentionParams are those of attention, attention_whole and merge.
 	AttentionParams struct {
 		Step      Lists
 		Q, K, V   Ptr
@@ -88,23 +95,33 @@ type (
 		Scale     float32
 		Pad       uint32
 	}
+	// ProjectParams are those of output and down.
 	ProjectParams struct {
-		Step                         Lists
-		In, Matrix, X, Part, Arrived Ptr
-		Tokens, Pad                  uint32
+		Step             Lists
+		In               Ptr
+		Matrix           Matrix
+		X, Part, Arrived Ptr
+		Tokens, Pad      uint32
 	}
+	// GateParams are those of norm_gate.
 	GateParams struct {
-		Step                 Lists
-		X, Norm, Matrix, Out Ptr
+		Step    Lists
+		X, Norm Ptr
+		Matrix  Matrix
+		Out     Ptr
 	}
+	// HeadParams are those of head.
 	HeadParams struct {
-		Step                                   Lists
-		X, Norm, Matrix, Logits, Best, Arrived Ptr
-		Drawn, Out                             [2]Ptr
-		Number                                 Ptr
-		DoneAt                                 uint32
-		From, Most, Last                       uint32
+		Step                  Lists
+		X, Norm               Ptr
+		Matrix                Matrix
+		Logits, Best, Arrived Ptr
+		Drawn, Out            [2]Ptr
+		Number                Ptr
+		DoneAt                uint32
+		From, Most, Last      uint32
 	}
+	// SelectParams are those of select_rows.
 	SelectParams struct {
 		Step            Lists
 		Logits          Ptr

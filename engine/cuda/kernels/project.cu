@@ -4,7 +4,7 @@
 struct ProjectParams {
     Lists step;
     const u16* in;     // [tokens][width]
-    const u16* matrix; // packed, HID_TILES row tiles
+    Matrix matrix;     // HID_TILES row tiles
     float* x;          // [tokens][HID], to which the product is added
     float* part;       // [splits][tokens][HID], where there is more than one split
     u32* arrived;      // [tokens / rows][HID_TILES], zero before and after
@@ -27,20 +27,20 @@ template <int ROWS, class Add> DEV void each_result(const float (&acc)[ROWS / 8]
 }
 
 template <int K, int SPLITS, int ROWS> DEV void project(const ProjectParams& p, u8* shared) {
-    constexpr int wide = WARPS * slice_of(K, SPLITS) * TILE, stride = row_stride(wide);
+    constexpr int part_tiles = WARPS * slice_of(WEIGHTS, K, SPLITS) * tiles_of(WEIGHTS), wide = part_tiles * TILE, stride = row_stride(wide);
     u16* in = (u16*)shared;
     float* red = (float*)(shared + ROWS * stride * 2);
-    int tile = blockIdx.x, split = blockIdx.z, t0 = blockIdx.y * ROWS, base = split * WARPS * slice_of(K, SPLITS);
-    Slice<ahead(slice_of(K, SPLITS))> weights;
+    int tile = blockIdx.x, split = blockIdx.z, t0 = blockIdx.y * ROWS, base = split * part_tiles;
+    Product<WEIGHTS, K, SPLITS> weights;
     pdl_launch();
-    load_slice<K>(weights, p.matrix, tile, first_tile<K, SPLITS>(split));
+    ask(weights, p.matrix, tile, split);
     pdl_wait();
     int count = (int)p.step.counts->tokens - t0;
     if (count <= 0) return;
     copy_rows<wide, ROWS>(in, p.in + (u64)t0 * K, K, base * TILE, count);
     __syncthreads();
     float acc[ROWS / 8][4];
-    product<K, SPLITS, ROWS>(acc, weights, p.matrix, tile, split, in, stride, base, red);
+    product<ROWS>(acc, weights, p.matrix, tile, split, in, stride, base, red);
     if (SPLITS == 1) {
         each_result<ROWS>(acc, tile, count, [&](int t, int row, float v) { p.x[(u64)(t0 + t) * HID + row] += v; });
         return;
@@ -74,7 +74,7 @@ KERNEL(WARPS * 32, 1) output_32(GRID_CONST ProjectParams p) {
 EXPORT_KERNEL(output_32)
 
 // grid: (HID_TILES, tokens / rows, DOWN_SPLITS)
-KERNEL(WARPS * 32, 2) down_8(GRID_CONST ProjectParams p) {
+KERNEL(WARPS * 32, 1) down_8(GRID_CONST ProjectParams p) {
     DYN_SMEM(shared);
     project<INNER, DOWN_SPLITS, 8>(p, shared);
 }

@@ -4,7 +4,7 @@
 struct QkvParams {
     Lists step;
     const float *x, *norm; // [tokens][HID], [HID]
-    const u16* matrix;     // packed, QKV_TILES · HID_TILES tiles
+    Matrix matrix;         // QKV_TILES row tiles
     const float* bias;     // [QKV_TILES · 16], in the order of the matrix's rows
     const float* rope;     // [positions][HALF] pairs of cosine and sine; 1 and 0 in the padding
     u16* q;                // [tokens][QW]
@@ -42,9 +42,9 @@ template <int ROWS> DEV void norm_qkv(const QkvParams& p, u8* shared) {
     u16* x = (u16*)shared;
     float* red = (float*)(shared + ROWS * row_stride(HID) * 2);
     int tile = blockIdx.x, t0 = blockIdx.y * ROWS;
-    Slice<ahead(slice_of(HID, 1))> weights;
+    Product<WEIGHTS, HID, 1> weights;
     pdl_launch();
-    load_slice<HID>(weights, p.matrix, tile, first_tile<HID, 1>(0));
+    ask(weights, p.matrix, tile, 0);
     Lane l = lane_();
     float bias_lo = p.bias[tile * TILE + l.r], bias_hi = p.bias[tile * TILE + 8 + l.r];
     pdl_wait();
@@ -53,7 +53,7 @@ template <int ROWS> DEV void norm_qkv(const QkvParams& p, u8* shared) {
     norm_rows<ROWS>(x, p.x, p.norm, count, [&](int i) { return t0 + i; });
     __syncthreads();
     float acc[ROWS / 8][4];
-    product<HID, 1, ROWS>(acc, weights, p.matrix, tile, 0, x, row_stride(HID), 0, red);
+    product<ROWS>(acc, weights, p.matrix, tile, 0, x, row_stride(HID), 0, red);
     int h = tile / HEAD_TILES, i = tile % HEAD_TILES * 8 + l.r;
     UNROLL
     for (int n = 0; n < ROWS / 8; n++) {

@@ -13,9 +13,53 @@ type Shape struct {
 	Hidden, Heads, KVHeads, HeadDim, Inter, Vocab int
 	Eps                                           float64
 
+	Weights     Format // of the layers' matrices
+	HeadWeights Format // of the embedding and the head
+
 	Warps         int // of a block in matrix products
 	SelectThreads int // of a block of the second pass
 }
+
+// Format is how a matrix is held; kernels/format.h says how it lies.
+type Format int
+
+// The formats.
+const (
+	BF16 Format = iota
+	W8          // an integer of eight bits, a float32 for each row
+	W4          // one of four bits, a binary16 for each row and 128 columns
+)
+
+// FormatOf is the format of that name: "bf16", "w8" or "w4".
+func FormatOf(name string) (Format, bool) {
+	f, ok := map[string]Format{"bf16": BF16, "w8": W8, "w4": W4}[name]
+	return f, ok
+}
+
+func (f Format) String() string { return [...]string{"bf16", "w8", "w4"}[f] }
+
+// Tiles is how many tiles a chunk of 16 bytes a lane holds.
+func (f Format) Tiles() int { return 1 << f }
+
+// Chunks is the chunks of a row tile of k columns.
+func (f Format) Chunks(k int) int { return (k/Tile + f.Tiles() - 1) / f.Tiles() }
+
+// ChunkBytes is the size of a chunk of all lanes.
+const ChunkBytes = 32 * 16
+
+// ScaleBytes is the size of the scales of a row tile of k columns.
+func (f Format) ScaleBytes(k int) int {
+	switch f {
+	case W8:
+		return Tile * 4
+	case W4:
+		return (k/Tile + groupTiles - 1) / groupTiles * Tile * 2
+	}
+	return 0
+}
+
+// groupTiles is how many tiles of a row share a scale in W4.
+const groupTiles = 8
 
 // Sizes that no define changes.
 const (
@@ -26,11 +70,11 @@ const (
 	maxSlice   = 19
 )
 
-// ShapeOf is the shape of a model. Its errors say what the kernels can't do.
-func ShapeOf(c model.Config) (Shape, error) {
+// ShapeOf is the shape of a model whose matrices are held in a format. Its errors say what the kernels can't do.
+func ShapeOf(c model.Config, f Format) (Shape, error) {
 	s := Shape{
 		Hidden: c.HiddenSize, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Inter: c.IntermediateSize, Vocab: c.VocabSize,
-		Eps: c.RMSNormEps, Warps: 8, SelectThreads: 1024,
+		Eps: c.RMSNormEps, Weights: f, HeadWeights: min(f, W8), Warps: 8, SelectThreads: 1024,
 	}
 	if c.Heads/c.KVHeads > AttRows {
 		return s, fmt.Errorf("%d query heads for each KV head: the kernels take %d at most", c.Heads/c.KVHeads, AttRows)
@@ -63,6 +107,10 @@ func (s Shape) QueryWidth() int { return s.Heads * s.HeadWidth() }
 // Group is the query heads that share a KV head.
 func (s Shape) Group() int { return s.Heads / s.KVHeads }
 
+// GroupsHold says that columns of the output matrix that share a scale in W4 still do where heads are padded: they
+// aren't, or not moved to other groups.
+func (s Shape) GroupsHold() bool { return s.HeadWidth() == s.HeadDim }
+
 // TileTokens is how many tokens of a sequence share a tile of attention.
 func (s Shape) TileTokens() int { return AttRows / s.Group() }
 
@@ -75,11 +123,13 @@ func (s Shape) HiddenTiles() int { return s.HiddenWidth() / Tile }
 func (s Shape) GateTiles() int   { return s.Inner() / 8 }
 func (s Shape) VocabTiles() int  { return padTo(s.Vocab, Tile) / Tile }
 
-// slice is the tiles of a row that one warp adds up.
-func (s Shape) slice(k, splits int) int { return (k/Tile + splits*s.Warps - 1) / (splits * s.Warps) }
+// slice is the chunks of a row that one warp adds up.
+func (s Shape) slice(f Format, k, splits int) int {
+	return (f.Chunks(k) + splits*s.Warps - 1) / (splits * s.Warps)
+}
 
 // DownSplits is over how many blocks the sums of the MLP's last matrix are spread.
-func (s Shape) DownSplits() int { return (s.slice(s.Inner(), 1) + maxSlice - 1) / maxSlice }
+func (s Shape) DownSplits() int { return (s.slice(BF16, s.Inner(), 1) + maxSlice - 1) / maxSlice }
 
 // KVSide is the elements of the keys (or the values) of a page in one layer.
 func (s Shape) KVSide() int { return s.KVHeads * 64 * s.HeadWidth() }
@@ -103,7 +153,7 @@ func (s Shape) SharedQuery(rows int) int { return s.sharedProject(s.QueryWidth()
 func (s Shape) SharedDown(rows int) int  { return s.sharedProject(s.Inner(), s.DownSplits(), rows) }
 
 func (s Shape) sharedProject(k, splits, rows int) int {
-	return rows*rowStride(s.Warps*s.slice(k, splits)*Tile)*2 + s.reduceBytes(rows)
+	return rows*rowStride(s.Warps*s.slice(s.Weights, k, splits)*s.Weights.Tiles()*Tile)*2 + s.reduceBytes(rows)
 }
 
 // SharedHead is that of the vocabulary's product.
@@ -119,5 +169,6 @@ func (s Shape) Defines() []string {
 	return []string{
 		d("HIDDEN", s.Hidden), d("HEADS", s.Heads), d("KV_HEADS", s.KVHeads), d("HEAD_DIM", s.HeadDim), d("INTER", s.Inter), d("VOCAB", s.Vocab),
 		"EPS=" + strconv.FormatFloat(s.Eps, 'e', -1, 64), d("WARPS", s.Warps), d("SELECT_THREADS", s.SelectThreads),
+		d("WEIGHTS", int(s.Weights)), d("HEAD_WEIGHTS", int(s.HeadWeights)),
 	}
 }

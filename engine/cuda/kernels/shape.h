@@ -17,6 +17,12 @@
 #ifndef WARPS
 #define WARPS 8 // of a block in matrix products
 #endif
+#ifndef WEIGHTS // of the layers' matrices: BF16, W8 or W4 of format.h
+#define WEIGHTS 0
+#endif
+#ifndef HEAD_WEIGHTS // of the embedding and the head
+#define HEAD_WEIGHTS 0
+#endif
 
 constexpr int TILE = 16;
 DEV constexpr int pad_to(int n, int to) { return (n + to - 1) / to * to; }
@@ -44,11 +50,14 @@ constexpr int KV_SIDE = KV_HEADS * PAGE * HD; // elements of all keys, or values
 static_assert(HEADS % KV_HEADS == 0, "query heads are a multiple of KV heads");
 static_assert(GROUP <= ATT_ROWS, "at most 16 query heads share a KV head");
 
-// A sum over k tiles is cut into slices, one for each warp of each of SPLITS blocks. How many there
-// are depends on the shape only, so a sum has the same order whatever is in a batch.
-constexpr int MAX_SLICE = 19; // tiles of a slice whose weights are asked for before the wait
-DEV constexpr int slice_of(int k, int splits) { return (k / TILE + splits * WARPS - 1) / (splits * WARPS); }
-constexpr int DOWN_SPLITS = (slice_of(INNER, 1) + MAX_SLICE - 1) / MAX_SLICE;
+// A sum over the columns of a matrix is cut into slices, one for each warp of each of SPLITS blocks. How many there
+// are depends on the shape only, so a sum has the same order whatever is in a batch. A slice is counted in
+// chunks, the 16 bytes of a lane: 1 tile in bf16, 2 in W8, 4 in W4.
+constexpr int MAX_SLICE = 19; // chunks of a slice that are asked for before the wait
+DEV constexpr int tiles_of(int format) { return 1 << format; }
+DEV constexpr int chunks_of(int format, int k) { return (k / TILE + tiles_of(format) - 1) / tiles_of(format); }
+DEV constexpr int slice_of(int format, int k, int splits) { return (chunks_of(format, k) + splits * WARPS - 1) / (splits * WARPS); }
+constexpr int DOWN_SPLITS = (slice_of(0, INNER, 1) + MAX_SLICE - 1) / MAX_SLICE;
 
 // Elements from one row of activations in shared memory to the next: 32 bytes off a multiple of 128,
 // so that the eight rows that a quarter warp reads lie in different banks.

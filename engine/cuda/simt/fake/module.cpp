@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cstring>
 
 API cuModuleLoadDataEx(CUmodule* to, const void* image, unsigned, CUjit_option*, void**) {
@@ -14,25 +15,32 @@ API cuModuleLoadDataEx(CUmodule* to, const void* image, unsigned, CUjit_option*,
     }
     uint64_t n;
     memcpy(&n, (const char*)image + 8, 8);
-    int fd = memfd_create("simt", 0);
-    if (fd < 0 || write(fd, (const char*)image + 16, n) != (ssize_t)n) return CODE(999);
-    // The file stays open: the loader takes two libraries of one path for one.
-    std::string path = "/proc/self/fd/" + std::to_string(fd);
-    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-        s.last = dlerror();
-        return CODE(200);
-    }
-    auto find = (const simt_module* (*)())dlsym(library, "simt_module_v2");
-    if (!find) {
-        s.last = "code for another version of the emulator";
-        return CODE(200);
-    }
-    auto* m = new CUmod_st{library, find()};
     std::lock_guard<std::mutex> hold(s.mutex);
-    s.modules.push_back(m);
-    for (auto& a : s.memory) m->m->region((void*)a.first, a.second.size, 1, 0);
-    for (auto& a : s.pinned) m->m->region((void*)a.first, a.second.size, 1, 1);
+    // The same code is the same module: a library that is loaded anew costs thread-local memory, of which there is little.
+    static std::map<std::string, CUmod_st*> known;
+    CUmod_st*& m = known[std::string((const char*)image + 16, n)];
+    if (!m) {
+        int fd = memfd_create("simt", 0);
+        if (fd < 0 || write(fd, (const char*)image + 16, n) != (ssize_t)n) return CODE(999);
+        // The file stays open: the loader takes two libraries of one path for one.
+        std::string path = "/proc/self/fd/" + std::to_string(fd);
+        void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+        if (!library) {
+            s.last = dlerror();
+            return CODE(200);
+        }
+        auto find = (const simt_module* (*)())dlsym(library, "simt_module_v2");
+        if (!find) {
+            s.last = "code for another version of the emulator";
+            return CODE(200);
+        }
+        m = new CUmod_st{library, find(), 0};
+    }
+    if (!m->loaded++) {
+        s.modules.push_back(m);
+        for (auto& a : s.memory) m->m->region((void*)a.first, a.second.size, 1, 0);
+        for (auto& a : s.pinned) m->m->region((void*)a.first, a.second.size, 1, 1);
+    }
     *to = m;
     return CODE(0);
 }
@@ -41,14 +49,13 @@ API cuModuleUnload(CUmodule m) {
     for (CUstream_st* s : std::vector<CUstream_st*>(state().streams)) finish(s);
     State& s = state();
     std::lock_guard<std::mutex> hold(s.mutex);
-    for (size_t i = 0; i < s.modules.size(); i++)
-        if (s.modules[i] == m) {
-            for (auto* all : {&s.memory, &s.pinned})
-                for (auto& a : *all) m->m->region((void*)a.first, 0, 0, 0);
-            s.modules.erase(s.modules.begin() + i); // its library stays: threads keep stacks of it
-            return CODE(0);
-        }
-    return CODE(400);
+    auto at = std::find(s.modules.begin(), s.modules.end(), m);
+    if (at == s.modules.end()) return CODE(400);
+    if (--m->loaded) return CODE(0);
+    for (auto* all : {&s.memory, &s.pinned})
+        for (auto& a : *all) m->m->region((void*)a.first, 0, 0, 0);
+    s.modules.erase(at); // its library stays
+    return CODE(0);
 }
 API cuModuleGetFunction(CUfunction* to, CUmodule m, const char* name) {
     ENTER();

@@ -19,6 +19,7 @@ struct CUctx_st {
 struct CUmod_st {
     void* library;
     const simt_module* m;
+    int loaded; // how often
 };
 struct CUfunc_st {
     CUmod_st* module;

@@ -17,27 +17,38 @@ Kernel*& Kernel::first() {
 }
 
 __thread Fibre* current;
-static thread_local void* scheduler;
-static thread_local u64 state;
-static thread_local bool in_fibre; // initialisers of instrumented code call hooks too
-static __thread bool direct;       // hand over to the next ready lane of the warp without the scheduler
-static __thread bool spun;         // a lane spins: let all others go first
 
-static thread_local simt_counts mine;
-static std::mutex adding;
-
-simt_counts& counts() { return mine; }
-void flush(Launch* l) {
-    std::lock_guard<std::mutex> hold(adding);
-    u64* to = (u64*)&l->counts;
-    u64* from = (u64*)&mine;
-    for (size_t i = 0; i < sizeof mine / sizeof *to; i++) to[i] += from[i], from[i] = 0;
+// What an OS thread has of its own. Behind one pointer: a module's thread-local memory comes from a small store that all
+// modules of a process share.
+struct Host {
+    void* scheduler = nullptr;
+    u64 state = 1;
+    bool in_fibre = false; // initialisers of instrumented code call hooks too
+    bool direct = false;   // hand over to the next ready lane of the warp without the scheduler
+    bool spun = false;     // a lane spins: let all others go first
+    simt_counts counts{};
+    std::vector<Block*> pool; // blocks for the next launch
+};
+static __thread Host* mine __attribute__((tls_model("initial-exec")));
+static inline Host& host() {
+    if (!mine) mine = new Host;
+    return *mine;
 }
 
-bool running() { return in_fibre; }
+simt_counts& counts() { return host().counts; }
+void flush(Launch* l) {
+    static std::mutex adding;
+    std::lock_guard<std::mutex> hold(adding);
+    u64* to = (u64*)&l->counts;
+    u64* from = (u64*)&host().counts;
+    for (size_t i = 0; i < sizeof(simt_counts) / sizeof *to; i++) to[i] += from[i], from[i] = 0;
+}
+
+bool running() { return mine && mine->in_fibre; }
 u64 random64() {
-    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-    return state;
+    u64& s = host().state;
+    s ^= s << 13, s ^= s >> 7, s ^= s << 17;
+    return s;
 }
 
 // Saves what a call preserves, and goes on where `to` was saved.
@@ -75,20 +86,18 @@ static void* first_frame(u8* top, void (*entry)()) {
 #error "the emulator switches stacks on x86-64 and arm64 only"
 #endif
 
-// The address of a thread-local variable is read anew after a switch.
-static __attribute__((noinline)) void* volatile& scheduler_slot() { return (void* volatile&)scheduler; }
-
 void park() {
     Fibre* f = self();
     Warp* w = f->warp;
-    if (direct && w->ready) {
+    Host& h = host();
+    if (h.direct && w->ready) {
         u32 lane = __builtin_ctz(w->ready);
         w->ready &= w->ready - 1;
         Fibre* next = w->first + lane;
         current = next;
         simt_switch(&f->stack, next->stack);
     } else {
-        simt_switch(&f->stack, scheduler_slot());
+        simt_switch(&f->stack, h.scheduler);
     }
 }
 void ready(Fibre* f) { f->warp->ready |= 1u << f->lane; }
@@ -111,7 +120,7 @@ void fail(int code, const char* format, ...) {
         va_end(args);
     }
     f->done = 1;
-    direct = false;
+    host().direct = false;
     for (;;) park();
 }
 
@@ -119,8 +128,8 @@ void yield_spin() {
     Fibre* f = self();
     if (++f->of->spins > 5000000) fail(SIMT_TIMEOUT, "a wait that nobody ends: 5 million turns");
     ready(f);
-    direct = false;
-    spun = true;
+    host().direct = false;
+    host().spun = true;
     park();
 }
 
@@ -202,6 +211,7 @@ static void start(Block* b, Launch* l, u32 number) {
 
 // Runs what of a block can run; false where nothing could.
 static bool drive(Block* b, Launch* l) {
+    Host& h = host();
     bool ran = false;
     for (u32 k = 0, from = l->a.seed ? random64() % b->warps : 0; k < b->warps && !l->failed; k++) {
         u32 at = (from + k) % b->warps, turns = 0;
@@ -213,13 +223,13 @@ static bool drive(Block* b, Launch* l) {
                 lane = high ? r + __builtin_ctz(high) : lane;
             }
             w.ready &= ~(1u << lane);
-            ran = in_fibre = true;
+            ran = h.in_fibre = true;
             current = w.first + lane;
-            direct = !l->a.seed;
-            simt_switch(&scheduler, current->stack);
-            in_fibre = false;
-            if (spun) {
-                spun = false;
+            h.direct = !l->a.seed;
+            simt_switch(&h.scheduler, current->stack);
+            h.in_fibre = false;
+            if (h.spun) {
+                h.spun = false;
                 break;
             }
             if (l->a.seed && (++turns & 63) == 63) break; // other warps in between
@@ -267,8 +277,8 @@ static bool at_wait(Block* b) {
 }
 
 // Blocks are kept for the next launch; those of a launch that failed are not.
-static thread_local std::vector<Block*> pool;
 static Block* take() {
+    std::vector<Block*>& pool = host().pool;
     if (pool.empty()) return new Block;
     Block* b = pool.back();
     pool.pop_back();
@@ -278,14 +288,14 @@ static Block* take() {
 static u32 total(const Launch* l) { return l->a.grid[0] * l->a.grid[1] * l->a.grid[2]; }
 
 static void work(Launch* l, u32 thread) {
-    state = (l->a.seed + 1) * 0x9E3779B97F4A7C15ull + thread;
+    host().state = (l->a.seed + 1) * 0x9E3779B97F4A7C15ull + thread;
     std::vector<Block*> one{take()};
     u32 n = total(l), turn = l->a.seed ? (u32)(l->a.seed % n) : 0; // where blocks begin
     for (u32 i; !l->failed && (i = l->next++) < n;) {
         start(one[0], l, (i + turn) % n);
         run_until(one, l, finished);
     }
-    if (!l->failed) pool.push_back(one[0]);
+    if (!l->failed) host().pool.push_back(one[0]);
     flush(l);
 }
 
@@ -300,13 +310,13 @@ Launch* prepare(const Kernel* k, const simt_launch* a, void** params) {
 void run(Launch* l) {
     u32 n = total(l);
     if (l->a.cooperative) {
-        state = (l->a.seed + 1) * 0x9E3779B97F4A7C15ull;
+        host().state = (l->a.seed + 1) * 0x9E3779B97F4A7C15ull;
         std::vector<Block*> all;
         for (u32 i = 0; i < n; i++) {
             all.push_back(take());
             start(all[i], l, i);
         }
-        if (run_until(all, l, finished)) pool.insert(pool.end(), all.begin(), all.end());
+        if (run_until(all, l, finished)) host().pool.insert(host().pool.end(), all.begin(), all.end());
         flush(l);
         return;
     }
@@ -325,7 +335,7 @@ struct Early {
 void* begin_early(Launch* l, u32 blocks) {
     auto* e = new Early{l, {}};
     l->early = true;
-    state = l->a.seed + 77;
+    host().state = l->a.seed + 77;
     blocks = std::min(blocks, total(l));
     l->a.seed -= l->a.seed ? l->a.seed % total(l) : 0; // these are the first
     for (u32 i = 0; i < blocks; i++) {
@@ -347,7 +357,7 @@ Launch* end_early(void* handle) {
             Fibre* f = b->fibres + i;
             if (f->early && !f->done) f->early = 0, ready(f);
         }
-    if (!l->failed && run_until(e->blocks, l, finished)) pool.insert(pool.end(), e->blocks.begin(), e->blocks.end());
+    if (!l->failed && run_until(e->blocks, l, finished)) host().pool.insert(host().pool.end(), e->blocks.begin(), e->blocks.end());
     if (!l->failed) work(l, 0);
     flush(l);
     delete e;
