@@ -7,7 +7,10 @@
 // and are all held to the suite in engine/backend/backendtest.
 package backend
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // PageTokens is how many token positions one KV page holds, on every backend.
 const PageTokens = 64
@@ -66,6 +69,19 @@ type Info struct {
 	MaxContext  int    // most positions of one sequence
 	MaxDraft    int    // most of Row.Draft; 0: the backend draws after the last position only
 	VocabSize   int    // length of a logits row
+	Emulated    bool   // the device is an emulator, for tests: what it computes is right, how long it takes means nothing
+}
+
+// ColdStart is what opening a backend took.
+type ColdStart struct {
+	Stages []Stage
+	Notes  []string // what went wrong on the way and didn't matter in the end, for a person
+}
+
+// Stage is a part of opening.
+type Stage struct {
+	Name string
+	Took time.Duration
 }
 
 // Memory is bytes by use. Total is their sum.

@@ -1,3 +1,5 @@
+//go:build native
+
 package cuda
 
 import (
@@ -7,13 +9,13 @@ import (
 	"github.com/paceline/paceline/engine/cuda/kernels"
 )
 
-// room is how much of each list a block has.
-type room struct{ tokens, units, merges, heads, pages, edits int }
+// capacity is how much of each list a block has.
+type capacity struct{ tokens, units, merges, heads, pages, edits int }
 
 // place is where a block's lists begin, in bytes.
 type place struct{ token, unit, merge, head, page, edit, size int64 }
 
-func (r room) place() place {
+func (r capacity) place() place {
 	var p place
 	at := int64(align) // the counts
 	take := func(to *int64, n, size int) {
@@ -40,7 +42,7 @@ func (p place) lists(base kernels.Ptr) kernels.Lists {
 }
 
 // block is a step's parameters in memory that the device maps. Its lists are filled by append and never
-// grow beyond their room.
+// grow beyond their capacity.
 type block struct {
 	counts *kernels.Counts
 	tokens []kernels.Token
@@ -56,7 +58,7 @@ func view[T any](memory []byte, at int64, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(&memory[at])), n)[:0]
 }
 
-func newBlock(memory []byte, r room) *block {
+func newBlock(memory []byte, r capacity) *block {
 	p := r.place()
 	return &block{
 		counts: (*kernels.Counts)(unsafe.Pointer(&memory[0])),

@@ -1,9 +1,12 @@
+//go:build native
+
 package cuda
 
 import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 	"unsafe"
 
 	"github.com/paceline/paceline/engine/backend"
@@ -47,8 +50,10 @@ type engine struct {
 	out       [2]drawn
 	outPtr    [2]kernels.Ptr
 
+	cold    backend.ColdStart
 	filler  filler
-	number  uint32 // of the next step, from 1
+	clock   time.Time // of the stage of opening that is under way
+	number  uint32    // of the next step, from 1
 	flights []*flight
 	spare   [2]flight
 	results results
@@ -75,6 +80,7 @@ func open(c *model.Checkpoint, o Options, d *driver.Driver, device int, image Im
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	e.clock = time.Now()
 	if e.ctx, err = d.Context(device); err != nil {
 		return nil, err
 	}
@@ -85,24 +91,39 @@ func open(c *model.Checkpoint, o Options, d *driver.Driver, device int, image Im
 	}()
 	e.device = e.ctx.Info()
 	if !e.device.BF16 {
-		return nil, fmt.Errorf("%s has compute capability %d.%d: the kernels multiply bf16, which begins with 8.0 (Ampere); take another device, or the cpu backend", e.device.Name, e.device.Major, e.device.Minor)
+		return nil, fmt.Errorf("%w: %s has compute capability %d.%d: the kernels multiply bf16, which begins with 8.0 (Ampere); take another device, or the cpu backend", backend.ErrUnavailable, e.device.Name, e.device.Major, e.device.Minor)
 	}
 	e.pdl = e.device.Major >= 9
-	code, _, err := image(e.shape, e.device)
+	e.stage("context")
+	code, from, err := image(e.shape, e.device)
 	if err != nil {
 		return nil, err
 	}
+	e.stage("kernels " + from)
 	if err := e.prepare(code); err != nil {
 		return nil, err
 	}
+	e.stage("module")
 	if err := e.load(c); err != nil {
 		return nil, err
 	}
+	e.stage("weights")
 	e.info = o.info(c.Config)
 	e.info.Device, e.info.ISA = e.device.Name, fmt.Sprintf("sm_%d%d", e.device.Major, e.device.Minor)
+	e.info.Emulated = d.Emulated()
 	e.door = admit.New(e.info, e.options.Pages)
 	return e, nil
 }
+
+// stage notes how long a stage of opening took.
+func (e *engine) stage(name string) {
+	now := time.Now()
+	e.cold.Stages = append(e.cold.Stages, backend.Stage{Name: name, Took: now.Sub(e.clock)})
+	e.clock = now
+}
+
+// ColdStart says how long opening took, by stage.
+func (e *engine) ColdStart() backend.ColdStart { return e.cold }
 
 // prepare loads the module and makes streams and events.
 func (e *engine) prepare(code []byte) (err error) {
@@ -127,7 +148,7 @@ func (e *engine) prepare(code []byte) (err error) {
 func (e *engine) load(c *model.Checkpoint) error {
 	l := loader{c: c, format: e.format, s: e.shape}
 	l.plan(&e.weights, e.options.MaxContext)
-	r := roomOf(e.shape, e.options)
+	r := capacityOf(e.shape, e.options)
 	e.act = planActivations(e.shape, r, e.device.SMs)
 	free, _, err := e.ctx.MemInfo()
 	if err != nil {
@@ -173,7 +194,7 @@ func (e *engine) load(c *model.Checkpoint) error {
 }
 
 // pin makes the memory that host and device share.
-func (e *engine) pin(r room) (err error) {
+func (e *engine) pin(r capacity) (err error) {
 	p := r.place()
 	e.lists = p.lists(e.at(e.act.block))
 	handed := aligned(kernels.DrawnHeader + 4*int64(r.heads))

@@ -8,6 +8,7 @@ import (
 	"github.com/paceline/paceline/engine/cuda/kernels"
 	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/model/quant"
+	"github.com/paceline/paceline/engine/room"
 )
 
 // Options say how a model is opened. The zero value is valid.
@@ -21,9 +22,15 @@ type Options struct {
 	// MaxContext is the most positions of one sequence; 0: the model's own limit, which it must not
 	// exceed.
 	MaxContext int
+	// NVRTC is NVIDIA's compiler library; "": looked for where it usually is. It is needed only for what
+	// isn't compiled yet.
+	NVRTC string
 	// Weights is what to hold the weights in: "" (as stored; float32 and float16 become bf16), "bf16", "w8" or "w4".
 	Weights string
 }
+
+// ErrMemory is wrapped by the error of opening a model that the device has no memory for.
+var ErrMemory = room.ErrMemory
 
 const (
 	maxTokens = 512 // of a batch

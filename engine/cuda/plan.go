@@ -1,8 +1,11 @@
+//go:build native
+
 package cuda
 
 import (
 	"fmt"
 
+	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/backend/admit"
 	"github.com/paceline/paceline/engine/cuda/kernels"
 )
@@ -36,15 +39,15 @@ const doneAt = 255
 // counters is the number of each kind of counters: of the head, of the second pass and of the MLP's product.
 const counters = 256
 
-func roomOf(s kernels.Shape, o Options) room {
-	return room{
+func capacityOf(s kernels.Shape, o Options) capacity {
+	return capacity{
 		tokens: maxTokens, units: maxParts + (maxTokens+maxRows)*s.KVHeads, merges: maxTokens,
 		heads: 2 * maxTokens, pages: o.tablePages(), edits: max(maxEdits, s.Vocab),
 	}
 }
 
 // planActivations divides the memory for a device of so many multiprocessors.
-func planActivations(s kernels.Shape, r room, sms int) activations {
+func planActivations(s kernels.Shape, r capacity, sms int) activations {
 	var a activations
 	tokens := int64(maxTokens)
 	a.headBlocks = max(1, min((s.VocabTiles()+s.Warps-1)/s.Warps, 2*sms))
@@ -78,15 +81,23 @@ func pagesWithin(n memoryNeed, free int64, wanted, context int) (int, error) {
 	left := free - n.weights - n.activations - reserve
 	need := admit.PagesFor(context)
 	fits := int(max(left, 0) / n.page)
+	taken := fmt.Sprintf("weights take %s, activations %s, the driver %s, and %s are free on the device", size(n.weights), size(n.activations), size(reserve), size(free))
 	switch {
 	case wanted > 0 && wanted > fits:
-		return 0, fmt.Errorf("%d KV pages of %d bytes, beside %d bytes of weights and %d of activations: the device has %d bytes free, %d for the driver; take %d pages at most, or free its memory",
-			wanted, n.page, n.weights, n.activations, free, int64(reserve), fits)
+		return 0, fmt.Errorf("%w: a KV cache of %s: %s: at most %d pages of %d positions fit; ask for a shorter context or a smaller cache, or free the device's memory (nvidia-smi shows who uses it)",
+			ErrMemory, size(int64(wanted)*n.page), taken, fits, backend.PageTokens)
 	case wanted > 0:
 		return wanted, nil
 	case fits < min(need, minPages):
-		return 0, fmt.Errorf("%d bytes of weights and %d of activations, and a KV cache: the device has %d bytes free, %d for the driver; free its memory, take a smaller model or another device",
-			n.weights, n.activations, free, int64(reserve))
+		return 0, fmt.Errorf("%w: %s, which leaves no room for a KV cache: free the device's memory (nvidia-smi shows who uses it), take a smaller model or another device", ErrMemory, taken)
 	}
 	return min(fits, maxRows*need), nil
+}
+
+// size is for people: whole MB, GB with a digit.
+func size(bytes int64) string {
+	if bytes < 10e9 {
+		return fmt.Sprintf("%d MB", (bytes+5e5)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(bytes)/1e9)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -60,6 +61,9 @@ func Open(path string) (*Driver, error) {
 
 // dlopen tries the places where the driver's library is.
 func dlopen(path string) (uintptr, string, error) {
+	// What went wrong is told to the thread on which it did.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	places := []string{path}
 	if path == "" {
 		places = []string{os.Getenv("CUDA_LIB")}

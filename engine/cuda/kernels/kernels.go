@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 )
 
 //go:embed *.cu *.h
@@ -33,6 +34,17 @@ func Files() map[string][]byte {
 		files[e.Name()] = data
 	}
 	return files
+}
+
+// Units are the names of the units, in order. A compiler may take them one by one, or all as one program.
+func Units() []string {
+	var units []string
+	for _, name := range slices.Sorted(maps.Keys(Files())) {
+		if strings.HasSuffix(name, ".cu") {
+			units = append(units, name)
+		}
+	}
+	return units
 }
 
 // Digest is the SHA-256 of all sources and their names, in hexadecimal.
