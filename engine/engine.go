@@ -37,6 +37,7 @@ type Engine struct {
 	pageBytes int64
 	faults    *faults
 	loadTime  time.Duration
+	coldStart backend.ColdStart
 
 	tokenizer    *token.Tokenizer // nil: ids only
 	tokenizerErr error            // why it is nil
@@ -94,6 +95,9 @@ func (e *Engine) Tokenizer() (*token.Tokenizer, error) {
 	}
 	return e.tokenizer, nil
 }
+
+// ColdStart says how long the backend took to open, by stage, where it tells.
+func (e *Engine) ColdStart() backend.ColdStart { return e.coldStart }
 
 // Stats is the engine's account of itself at this moment; after Close, of its last.
 func (e *Engine) Stats() Stats {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/cpu"
+	"github.com/paceline/paceline/engine/cuda"
 	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/model/quant"
 	"github.com/paceline/paceline/engine/ref"
@@ -74,6 +75,9 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.loadTime = time.Since(started)
+	if s, ok := e.back.(interface{ ColdStart() backend.ColdStart }); ok {
+		e.coldStart = s.ColdStart()
+	}
 	e.limits, e.pageBytes = e.back.Info(), e.back.Pages().BytesPerPage()
 	if o.Speculate > e.limits.MaxDraft {
 		return nil, fmt.Errorf("%d tokens to guess: the %s backend checks %d at most", o.Speculate, e.limits.Name, e.limits.MaxDraft)
@@ -172,9 +176,35 @@ func openBackend(c *model.Checkpoint, o Options) (backend.Backend, error) {
 		}
 		return ref.Open(c, ref.Options{Pages: room.pages, MaxContext: room.context, Weights: o.Weights})
 	case "cuda":
-		return nil, fmt.Errorf("backend cuda: %w: this build has none; take cpu", backend.ErrUnavailable)
+		return openCUDA(c, o)
 	}
 	return nil, fmt.Errorf("backend %q: want cpu, ref or cuda", name)
+}
+
+// openCUDA opens the backend for NVIDIA GPUs, which plans its memory by what the device has free.
+func openCUDA(c *model.Checkpoint, o Options) (backend.Backend, error) {
+	switch {
+	case o.Compute != "" && o.Compute != "bf16":
+		return nil, badOptions{fmt.Errorf("compute %q: the cuda backend multiplies bf16; leave it out", o.Compute)}
+	case o.KV != "" && o.KV != "bf16":
+		return nil, badOptions{fmt.Errorf("KV cache in %q: the cuda backend keeps bf16; leave it out", o.KV)}
+	case o.ISA != "":
+		return nil, badOptions{fmt.Errorf("ISA %q: the cuda backend takes what its device has; leave it out", o.ISA)}
+	case o.Threads > 0:
+		return nil, badOptions{fmt.Errorf("%d threads: the cuda backend computes on its device; leave it out", o.Threads)}
+	}
+	page, err := cuda.PageBytes(c.Config)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", model.ErrUnsupported, err)
+	}
+	room, err := planKV(c.Config, o, page)
+	if err != nil {
+		return nil, err
+	}
+	if o.KVBytes == 0 {
+		room.pages = 0 // as many as there is memory for
+	}
+	return cuda.Open(c, cuda.Options{Device: o.Device, Pages: room.pages, MaxContext: room.context, Weights: o.Weights})
 }
 
 // kvRoom is how much KV cache to make.

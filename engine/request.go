@@ -11,6 +11,7 @@ import (
 type Options struct {
 	ModelDir   string // a Hugging Face style folder
 	Backend    string // "cpu" (default), "ref", "cuda"
+	Device     string // of the cuda backend: an index, a UUID or the beginning of one, a bus id; "": the first
 	Compute    string // "f32" (default) or "bf16": activations of matrix products where the backend has a choice; quantised weights take "int8"
 	KV         string // "f32", "bf16" or "int8": keys and values in the cache; "": f32 where Compute is f32, else bf16
 	Weights    string // "" (as stored), "bf16" (as stored, which must be so), "w8" or "w4": quantised as they are loaded

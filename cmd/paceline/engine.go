@@ -18,6 +18,7 @@ import (
 // engineFlags are the flags of commands that open the engine.
 type engineFlags struct {
 	backend string
+	device  string
 	compute string
 	weights string
 	kv      string
@@ -32,7 +33,8 @@ type engineFlags struct {
 }
 
 func (f *engineFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.backend, "backend", "cpu", "cpu, or ref (float64, slow, the oracle)")
+	cmd.Flags().StringVar(&f.backend, "backend", "cpu", "cpu, cuda (an NVIDIA GPU), or ref (float64, slow, the oracle)")
+	cmd.Flags().StringVar(&f.device, "device", "", "GPU of --backend cuda: its index, UUID (GPU-… or MIG-…) or bus id, as nvidia-smi prints them (default: the first)")
 	cmd.Flags().StringVar(&f.compute, "compute", "", "activations of matrix products: f32 (exact) or bf16 (faster prefill); quantised weights take int8")
 	cmd.Flags().StringVar(&f.kv, "kv", "", "keys and values in the cache: f32, bf16 or int8 (default: f32 where --compute is, else bf16)")
 	cmd.Flags().StringVar(&f.weights, "weights", "", "quantise while loading: w8 or w4; bf16 wants them stored so (default: as they are stored)")
@@ -44,7 +46,7 @@ func (f *engineFlags) add(cmd *cobra.Command) {
 }
 
 func (f *engineFlags) open(cmd *cobra.Command, dir string) (*engine.Engine, error) {
-	o := engine.Options{ModelDir: dir, Backend: f.backend, Compute: f.compute, Weights: f.weights, KV: f.kv, Speculate: f.guess, NoPrefixCache: f.noCache, ISA: f.isa, Threads: f.threads, MaxContext: f.context, ContextHint: f.hint, KVBytes: f.kvBytes}
+	o := engine.Options{ModelDir: dir, Backend: f.backend, Device: f.device, Compute: f.compute, Weights: f.weights, KV: f.kv, Speculate: f.guess, NoPrefixCache: f.noCache, ISA: f.isa, Threads: f.threads, MaxContext: f.context, ContextHint: f.hint, KVBytes: f.kvBytes}
 	for _, s := range f.faults {
 		fault, err := engine.ParseFault(s)
 		if err != nil {

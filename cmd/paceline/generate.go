@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strconv"
@@ -23,11 +24,13 @@ type generation struct {
 	IDs         []int32  `json:"ids"`
 	Text        string   `json:"text"`
 	Finish      string   `json:"finish"`
-	TTFTMs      float64  `json:"ttft_ms"`
+	TTFTMs      float64  `json:"ttft_ms,omitempty"`           // none of an emulated device
 	DecodeRate  float64  `json:"decode_tok_per_s,omitempty"`  // (n − 1) over the time from first to last token
 	PrefillRate float64  `json:"prefill_tok_per_s,omitempty"` // prompt tokens over the engine's prefill time
 	Backend     string   `json:"backend"`
 	ISA         string   `json:"isa,omitempty"`
+	Device      string   `json:"device,omitempty"`
+	Emulated    bool     `json:"emulated,omitempty"` // the device is an emulator: nothing here has a speed
 	Synthetic   bool     `json:"synthetic,omitempty"`
 	Faults      []string `json:"faults,omitempty"`
 }
@@ -115,6 +118,10 @@ func generate(cmd *cobra.Command, e *engine.Engine, r engine.Request, asJSON boo
 		return fail(exitRequest, "%w", err)
 	}
 	out := generation{Prompt: r.Prompt, Backend: e.Stats().Backend.Name, ISA: e.Stats().Backend.ISA, Synthetic: e.Model().Synthetic}
+	if b := e.Stats().Backend; b.Name == "cuda" {
+		out.Device, out.Emulated = b.Device, b.Emulated
+	}
+	showColdStart(cmd.ErrOrStderr(), e.ColdStart(), out.Emulated)
 	for _, fault := range e.Stats().Faults {
 		out.Faults = append(out.Faults, fault.String())
 	}
@@ -136,12 +143,14 @@ func generate(cmd *cobra.Command, e *engine.Engine, r engine.Request, asJSON boo
 		end = ev.Finish
 	}
 	out.Finish = end.Reason
-	out.TTFTMs = first.Sub(began).Seconds() * 1e3
-	if k := len(out.IDs); k > 1 && last.After(first) {
-		out.DecodeRate = float64(k-1) / last.Sub(first).Seconds()
-	}
-	if d := end.PrefillEnd.Sub(end.PrefillStart); d > 0 {
-		out.PrefillRate = float64(end.PromptTokens-end.CachedTokens) / d.Seconds()
+	if !out.Emulated {
+		out.TTFTMs = first.Sub(began).Seconds() * 1e3
+		if k := len(out.IDs); k > 1 && last.After(first) {
+			out.DecodeRate = float64(k-1) / last.Sub(first).Seconds()
+		}
+		if d := end.PrefillEnd.Sub(end.PrefillStart); d > 0 {
+			out.PrefillRate = float64(end.PromptTokens-end.CachedTokens) / d.Seconds()
+		}
 	}
 	if asJSON {
 		if err := json.NewEncoder(w).Encode(out); err != nil {
@@ -152,8 +161,15 @@ func generate(cmd *cobra.Command, e *engine.Engine, r engine.Request, asJSON boo
 		if out.Synthetic {
 			note = " · synthetic weights: the text means nothing"
 		}
-		fmt.Fprintf(w, "\n\n%s · finish %s · first token after %.1f ms · %s tok/s · %s %s%s\n",
-			plural(len(out.IDs), "token"), out.Finish, out.TTFTMs, significant(out.DecodeRate), out.Backend, out.ISA, note)
+		speed := fmt.Sprintf("first token after %.1f ms · %s tok/s", out.TTFTMs, significant(out.DecodeRate))
+		if out.Emulated {
+			speed = "an emulator has no speed"
+		}
+		on := out.Backend + " " + out.ISA
+		if out.Device != "" {
+			on += " · " + out.Device
+		}
+		fmt.Fprintf(w, "\n\n%s · finish %s · %s · %s%s\n", plural(len(out.IDs), "token"), out.Finish, speed, on, note)
 	}
 	switch {
 	case end.Reason == engine.FinishCancel:
@@ -174,4 +190,19 @@ func significant(rate float64) string {
 		digits = 1
 	}
 	return strconv.FormatFloat(rate, 'f', digits, 64)
+}
+
+// showColdStart says how long a device took to get ready, by stage, and what went wrong on the way.
+func showColdStart(w io.Writer, c backend.ColdStart, emulated bool) {
+	for _, n := range c.Notes {
+		fmt.Fprintln(w, "note:", n)
+	}
+	if len(c.Stages) == 0 || emulated {
+		return
+	}
+	var parts []string
+	for _, s := range c.Stages {
+		parts = append(parts, fmt.Sprintf("%s %d ms", s.Name, s.Took.Milliseconds()))
+	}
+	fmt.Fprintln(w, "start:", strings.Join(parts, " · "))
 }

@@ -36,6 +36,9 @@ func Open(ctx context.Context, o engine.Options) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b := eng.Stats().Backend; b.Emulated {
+		return nil, errors.Join(fmt.Errorf("measure the model %s on %q: an emulator computes what a device would, and has no speed: take a real device, or the cpu backend", o.ModelDir, b.Device), eng.Close())
+	}
 	tok, err := eng.Tokenizer()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("measure the model %s: %w", o.ModelDir, err), eng.Close())
