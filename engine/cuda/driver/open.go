@@ -14,6 +14,7 @@ import (
 // Driver is the opened library. Its methods may be called from any thread, one at a time.
 type Driver struct {
 	path    string
+	library uintptr
 	calls   [entries]uintptr
 	version int
 	scratch scratch
@@ -30,7 +31,7 @@ func Open(path string) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{path: path}
+	d := &Driver{path: path, library: h}
 	for e, s := range table() {
 		for _, name := range s.names {
 			if d.calls[e], err = purego.Dlsym(h, name); err == nil {

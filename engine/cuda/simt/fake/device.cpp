@@ -208,6 +208,15 @@ FAKE size_t simtCounters(char* to, size_t size) {
     if (to && size) snprintf(to, size, "%s", out.c_str());
     return out.size();
 }
+// Of an allocation: bytes read and written by kernels of checked modules, and distinct ones, each byte once a launch.
+FAKE void simtTraffic(void* p, uint64_t out[4]) {
+    out[0] = out[1] = out[2] = out[3] = 0;
+    for (CUmod_st* m : state().modules) {
+        uint64_t more[4];
+        m->m->traffic(p, more);
+        for (int i = 0; i < 4; i++) out[i] += more[i];
+    }
+}
 FAKE void simtForget() {
     for (CUmod_st* m : state().modules) m->m->forget();
 }

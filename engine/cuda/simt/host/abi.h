@@ -42,5 +42,7 @@ typedef struct {
     void (*region)(void* p, size_t n, int add, int written);
     void (*wrote)(void* p, size_t n);
     const simt_counts* (*counts)(int kernel);
+    // Of an allocation, in a checked module: bytes read and written by kernels, and distinct ones, each byte once a launch.
+    void (*traffic)(void* p, uint64_t out[4]);
     void (*forget)(void); // counts begin again
 } simt_module;

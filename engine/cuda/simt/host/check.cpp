@@ -94,6 +94,7 @@ struct Shadow {
     Cell* cells; // null: too large to be followed
     size_t size;
     std::vector<Readers>* readers;
+    u64 traffic[4] = {}; // bytes read, written, distinct ones read, written
 };
 static std::vector<Shadow> regions; // by address
 constexpr size_t FOLLOWED = 64u << 20;
@@ -128,6 +129,12 @@ void check_region(void* p, size_t n, bool add, bool written) {
     if (n <= FOLLOWED) s.cells = new_cells(s.size);
     regions.insert(std::lower_bound(regions.begin(), regions.end(), s, [](const Shadow& a, const Shadow& b) { return a.low < b.low; }), s);
     if (written) check_wrote(p, n);
+}
+
+void check_traffic(void* p, u64 out[4]) {
+    out[0] = out[1] = out[2] = out[3] = 0;
+    for (Shadow& s : regions)
+        if (s.low == (uintptr_t)p) memcpy(out, s.traffic, sizeof s.traffic);
 }
 
 // A block's shared memory.
@@ -211,11 +218,11 @@ static void touch(Shadow& s, size_t at, Fibre* f, bool write, bool atomic, const
         if (c.more)
             for (const Access& a : (*s.readers)[c.more - 1].list)
                 if (!(atomic && a.atomic) && !before(a, f)) race("read", "write", a, space, at, f);
-        if (device && c.write.launch != launch) counts().distinct_written += 2;
+        if (device && c.write.launch != launch) counts().distinct_written += 2, s.traffic[3] += 2;
         c.write = me, c.read = {0, 0, 0, 0, false}, c.more = 0;
         return;
     }
-    if (device && c.read.launch != launch) counts().distinct_read += 2;
+    if (device && c.read.launch != launch) counts().distinct_read += 2, s.traffic[2] += 2;
     if (c.read.launch == launch && !before(c.read, f)) { // several readers that don't know each other
         if (!c.more) {
             s.readers->push_back({});
@@ -268,6 +275,7 @@ static void access(const void* p, u32 n, bool write, bool atomic) {
         if (a + n > r->high) fail(SIMT_ADDRESS, "%s of %u bytes runs past its allocation of %zu bytes by %zu", what, n, (size_t)(r->high - r->low), (size_t)(a + n - r->high));
         if (n <= 16 && a & (n - 1)) fail(SIMT_MISALIGNED, "%s of %u bytes at allocation+%#zx, which isn't a multiple", what, n, at);
         (write ? counts().written : counts().read) += n;
+        r->traffic[write] += n;
         if (!r->cells) return;
         char space[48];
         snprintf(space, sizeof space, "allocation of %zu bytes", (size_t)(r->high - r->low));

@@ -11,6 +11,7 @@ void* begin_early(Launch*, u32 blocks);
 Launch* end_early(void*);
 void check_region(void* p, size_t n, bool add, bool written);
 void check_wrote(void* p, size_t n);
+void check_traffic(void* p, u64 out[4]);
 extern const bool checked;
 } // namespace simt
 using namespace simt;
@@ -61,12 +62,13 @@ static int resume(void* e, char* error, uint32_t size) { return end(end_early(e)
 static void region(void* p, size_t n, int add, int written) { check_region(p, n, add, written); }
 static void wrote(void* p, size_t n) { check_wrote(p, n); }
 static const simt_counts* counts_of(int k) { return &all_counts[k]; }
+static void traffic(void* p, uint64_t out[4]) { check_traffic(p, (u64*)out); }
 static void forget() {
     std::lock_guard<std::mutex> hold(mutex);
     all_counts.clear();
 }
 
 extern "C" __attribute__((visibility("default"))) const simt_module* simt_module_v2() {
-    static const simt_module m = {2, checked, find, name_of, params_of, launch, early, resume, region, wrote, counts_of, forget};
+    static const simt_module m = {2, checked, find, name_of, params_of, launch, early, resume, region, wrote, counts_of, traffic, forget};
     return &m;
 }
