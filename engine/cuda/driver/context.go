@@ -5,17 +5,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // Context is a device in use by this process, and the account of what was allocated there. One goroutine uses it
 // at a time, after Bind on the thread that it is locked to.
 type Context struct {
 	d      *Driver
+	s      scratch // of its own: contexts are used by several goroutines
 	info   DeviceInfo
 	device uintptr
 	handle uintptr
-	thread int // where it is current
 	ledger map[uintptr]string
 	closed bool
 }
@@ -23,23 +22,26 @@ type Context struct {
 // Context takes a device into use and makes it current on this OS thread, to which the caller has locked
 // its goroutine. It has to be closed.
 func (d *Driver) Context(index int) (*Context, error) {
+	d.mutex.Lock()
 	info, err := d.describe(index)
-	if err != nil {
+	device, handleErr := d.handle(index)
+	d.mutex.Unlock()
+	if err = errors.Join(err, handleErr); err != nil {
 		return nil, within(err, "describe device %d", index)
 	}
 	if info.ProhibitsAccess {
 		return nil, fmt.Errorf("%w: device %d (%s) lets no process in: set its compute mode to default (nvidia-smi -i %d -c 0)", ErrBusy, index, info.Name, index)
 	}
-	c := &Context{d: d, info: info, ledger: map[uintptr]string{}}
-	if c.device, err = d.handle(index); err != nil {
+	c := &Context{d: d, info: info, device: device, ledger: map[uintptr]string{}}
+	if c.s, err = newScratch(); err != nil {
 		return nil, err
 	}
-	if err := d.call(cuDevicePrimaryCtxRetain, d.scratch.out(0), c.device); err != nil {
-		return nil, within(err, "take device %d (%s) into use", index, info.Name)
+	if err := d.call(cuDevicePrimaryCtxRetain, c.s.out(0), c.device); err != nil {
+		return nil, errors.Join(within(err, "take device %d (%s) into use", index, info.Name), c.s.free())
 	}
-	c.handle = d.scratch.pointer(0)
+	c.handle = c.s.pointer(0)
 	if err := c.Bind(); err != nil {
-		return nil, errors.Join(err, d.call(cuDevicePrimaryCtxRelease, c.device))
+		return nil, errors.Join(err, d.call(cuDevicePrimaryCtxRelease, c.device), c.s.free())
 	}
 	return c, nil
 }
@@ -47,25 +49,21 @@ func (d *Driver) Context(index int) (*Context, error) {
 // Info describes the device.
 func (c *Context) Info() DeviceInfo { return c.info }
 
-// Bind makes the context current on this OS thread. It is cheap where it already is.
+// Bind makes the context current on this OS thread. It is cheap where it already is, and no other Context of this
+// process was bound there in between.
 func (c *Context) Bind() error {
-	id := syscall.Gettid()
-	if c.thread == id {
-		return nil
-	}
 	if err := c.d.call(cuCtxSetCurrent, c.handle); err != nil {
 		return within(err, "use device %d on this thread", c.info.Index)
 	}
-	c.thread = id
 	return nil
 }
 
 // MemInfo is the device's memory in bytes: what is free for anyone, and all.
 func (c *Context) MemInfo() (free, total int64, err error) {
-	if err := c.d.call(cuMemGetInfo, c.d.scratch.out(0), c.d.scratch.out(1)); err != nil {
+	if err := c.d.call(cuMemGetInfo, c.s.out(0), c.s.out(1)); err != nil {
 		return 0, 0, within(err, "ask for the device's free memory")
 	}
-	return int64(c.d.scratch.uint64(0)), int64(c.d.scratch.uint64(1)), nil
+	return int64(c.s.uint64(0)), int64(c.s.uint64(1)), nil
 }
 
 // Sync waits for everything that was given to the device.
@@ -103,5 +101,5 @@ func (c *Context) Close() error {
 	if err := c.d.call(cuDevicePrimaryCtxRelease, c.device); err != nil {
 		errs = append(errs, within(err, "give device %d back", c.info.Index))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.s.free())...)
 }

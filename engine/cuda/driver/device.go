@@ -25,6 +25,8 @@ type DeviceInfo struct {
 
 // Devices are the devices that the driver shows to this process, in its order.
 func (d *Driver) Devices() ([]DeviceInfo, error) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
 	if err := d.call(cuDeviceGetCount, d.scratch.out(0)); err != nil {
 		return nil, within(err, "count devices")
 	}

@@ -45,16 +45,18 @@ func adviceFor(code int) advice {
 		return advice{ErrNoDevice, "the driver sees no device; look at nvidia-smi and at CUDA_VISIBLE_DEVICES"}
 	case 101:
 		return advice{ErrNoDevice, "there is no device of that number; look at nvidia-smi -L"}
-	case 200, 209, 218, 222, 223:
+	case 200, 209, 218, 220, 221, 222, 223, 300:
 		return advice{ErrImage, "the code is damaged, or made for another device or a newer driver; clear the cache of compiled kernels, or update the driver"}
 	case 201:
 		return advice{nil, "no context is current on this thread: the caller has to Bind first"}
 	case 214:
 		return advice{ErrLost, "an error of the device's memory (ECC) that can't be corrected; this process can't go on, reset the device if it comes again (nvidia-smi -q -d ECC)"}
-	case 700, 702, 714, 715, 716, 717, 718, 719:
+	case 700, 702, 714, 715, 716, 717, 718, 719, 721:
 		return advice{ErrLost, "a kernel failed; the device's context is lost, this process has to start again"}
-	case 226, 709, 710, 802, 999:
+	case 226, 709, 710, 810, 999:
 		return advice{ErrLost, "the device failed or was reset while it was used; look at the kernel log for Xid messages, and start again"}
+	case 802:
+		return advice{ErrBusy, "the system isn't ready yet: on machines with NVSwitch the fabric manager has to run"}
 	case 803, 804:
 		return advice{ErrNoDriver, "the driver's library and its kernel module don't match; restart the machine after an update of the driver"}
 	}

@@ -16,10 +16,10 @@ type Node struct{ h uintptr }
 
 // NewGraph makes an empty graph.
 func (c *Context) NewGraph() (*Graph, error) {
-	if err := c.d.call(cuGraphCreate, c.d.scratch.out(0), 0); err != nil {
+	if err := c.d.call(cuGraphCreate, c.s.out(0), 0); err != nil {
 		return nil, within(err, "make a graph")
 	}
-	g := &Graph{c, c.d.scratch.pointer(0)}
+	g := &Graph{c, c.s.pointer(0)}
 	c.own(g.h, "a graph")
 	return g, nil
 }
@@ -30,7 +30,7 @@ const maxAfter = 16
 // AddKernel adds a kernel, whose only parameter is *p, which is copied, after other nodes. With cfg.PDL it may
 // begin before those have ended, where the driver knows such edges (CUDA 12.3); else after them.
 func AddKernel[P any](g *Graph, f Func, cfg Config, p *P, after ...Node) (Node, error) {
-	err := setParams(g.c.d.scratch, p)
+	err := setParams(g.c.s, p)
 	if err == nil && len(after) > maxAfter {
 		err = fmt.Errorf("after %d nodes: want at most %d", len(after), maxAfter)
 	}
@@ -43,11 +43,11 @@ func AddKernel[P any](g *Graph, f Func, cfg Config, p *P, after ...Node) (Node, 
 	if err != nil {
 		return Node{}, within(err, "add kernel %q to a graph", f.name)
 	}
-	return Node{h: g.c.d.scratch.pointer(0)}, nil
+	return Node{h: g.c.s.pointer(0)}, nil
 }
 
 func (g *Graph) add(f Func, cfg Config, after []Node) error {
-	m := g.c.d.scratch
+	m := g.c.s
 	before := (*[maxAfter]uintptr)(unsafe.Pointer(&m.page[scratchEdges]))
 	edges := (*[maxAfter]edgeData)(unsafe.Pointer(&m.page[scratchEdges+8*maxAfter]))
 	for i, n := range after {
@@ -69,10 +69,10 @@ func (g *Graph) add(f Func, cfg Config, after []Node) error {
 
 // Nodes is how many nodes the graph has.
 func (g *Graph) Nodes() (int, error) {
-	if err := g.c.d.call(cuGraphGetNodes, g.h, 0, g.c.d.scratch.out(0)); err != nil {
+	if err := g.c.d.call(cuGraphGetNodes, g.h, 0, g.c.s.out(0)); err != nil {
 		return 0, within(err, "count the nodes of a graph")
 	}
-	return int(g.c.d.scratch.uint64(0)), nil
+	return int(g.c.s.uint64(0)), nil
 }
 
 // Destroy frees the description; what was instantiated from it stays.
@@ -97,10 +97,10 @@ func (g *Graph) Instantiate() (*Exec, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.c.d.call(cuGraphInstantiate, g.c.d.scratch.out(0), g.h, 0); err != nil {
+	if err := g.c.d.call(cuGraphInstantiate, g.c.s.out(0), g.h, 0); err != nil {
 		return nil, within(err, "make a graph of %d nodes ready", n)
 	}
-	x := &Exec{g.c, g.c.d.scratch.pointer(0), n}
+	x := &Exec{g.c, g.c.s.pointer(0), n}
 	g.c.own(x.h, fmt.Sprintf("a graph of %d nodes, made ready", n))
 	return x, nil
 }

@@ -16,7 +16,7 @@ type Config struct {
 // Launch gives a kernel, whose only parameter is the structure *p, to a stream. P has no pointers of Go. It allocates
 // nothing.
 func Launch[P any](c *Context, f Func, s Stream, cfg Config, p *P) error {
-	if err := setParams(c.d.scratch, p); err != nil {
+	if err := setParams(c.s, p); err != nil {
 		return within(err, "launch kernel %q", f.name)
 	}
 	if err := c.launch(f, s, cfg); err != nil {
@@ -36,7 +36,7 @@ func setParams[P any](s scratch, p *P) error {
 }
 
 func (c *Context) launch(f Func, s Stream, cfg Config) error {
-	m := c.d.scratch
+	m := c.s
 	l := (*launchConfig)(unsafe.Pointer(&m.page[scratchConfig]))
 	*l = launchConfig{grid: cfg.Grid, block: cfg.Block, shared: cfg.Shared, stream: s.h, attributes: m.at(scratchAttributes)}
 	attributes := (*[2]launchAttribute)(unsafe.Pointer(&m.page[scratchAttributes]))

@@ -14,10 +14,10 @@ func (c *Context) Alloc(name string, n int64) (Ptr, error) {
 	if n < 1 {
 		return 0, fmt.Errorf("allocate %d bytes for %s: want at least 1", n, name)
 	}
-	if err := c.d.call(cuMemAlloc, c.d.scratch.out(0), uintptr(n)); err != nil {
+	if err := c.d.call(cuMemAlloc, c.s.out(0), uintptr(n)); err != nil {
 		return 0, within(err, "allocate %d bytes for %s on device %d", n, name, c.info.Index)
 	}
-	p := c.d.scratch.pointer(0)
+	p := c.s.pointer(0)
 	c.own(p, fmt.Sprintf("%s (%d bytes)", name, n))
 	return Ptr(p), nil
 }
@@ -39,17 +39,17 @@ type Pinned struct {
 
 // Pinned allocates n bytes of it, zeroed.
 func (c *Context) Pinned(name string, n int64) (Pinned, error) {
-	if err := c.d.call(cuMemHostAlloc, c.d.scratch.out(0), uintptr(n), hostPortable|hostMapped); err != nil {
+	if err := c.d.call(cuMemHostAlloc, c.s.out(0), uintptr(n), hostPortable|hostMapped); err != nil {
 		return Pinned{}, within(err, "allocate %d bytes of pinned host memory for %s", n, name)
 	}
-	p := c.d.scratch.pointer(0)
-	if err := c.d.call(cuMemHostGetDevicePointer, c.d.scratch.out(0), p, 0); err != nil {
+	p := c.s.pointer(0)
+	if err := c.d.call(cuMemHostGetDevicePointer, c.s.out(0), p, 0); err != nil {
 		return Pinned{}, within(err, "map %s for the device", name)
 	}
 	b := unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&p))), n)
 	clear(b)
 	c.own(p, fmt.Sprintf("%s (%d bytes, pinned)", name, n))
-	return Pinned{b, Ptr(c.d.scratch.uint64(0))}, nil
+	return Pinned{b, Ptr(c.s.uint64(0))}, nil
 }
 
 // FreePinned frees what Pinned gave.

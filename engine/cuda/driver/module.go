@@ -24,7 +24,7 @@ type Func struct {
 func (c *Context) Load(image []byte) (Module, error) {
 	image = append(bytes.Clone(image), 0) // PTX ends with a zero
 	defer pin(image).Unpin()
-	s := c.d.scratch
+	s := c.s
 	log := s.page[scratchText : scratchText+textSize]
 	clear(log)
 	options := (*[2]uint32)(unsafe.Pointer(&s.page[scratchConfig]))
@@ -56,14 +56,14 @@ func (m Module) Unload() error {
 
 // Func finds a kernel by name.
 func (m Module) Func(name string) (Func, error) {
-	p, err := m.c.d.scratch.put(name)
+	p, err := m.c.s.put(name)
 	if err != nil {
 		return Func{}, err
 	}
-	if err := m.c.d.call(cuModuleGetFunction, m.c.d.scratch.out(0), m.h, p); err != nil {
+	if err := m.c.d.call(cuModuleGetFunction, m.c.s.out(0), m.h, p); err != nil {
 		return Func{}, within(err, "find kernel %q", name)
 	}
-	return Func{m.c, m.c.d.scratch.pointer(0), name}, nil
+	return Func{m.c, m.c.s.pointer(0), name}, nil
 }
 
 // Name is the kernel's.
@@ -84,10 +84,10 @@ func (f Func) Info() (FuncInfo, error) {
 		to *int
 		id uintptr
 	}{{&i.Registers, funcRegisters}, {&i.SharedBytes, funcShared}, {&i.LocalBytes, funcLocal}, {&i.MaxThreads, funcMaxThreads}} {
-		if err := f.c.d.call(cuFuncGetAttribute, f.c.d.scratch.out(0), a.id, f.h); err != nil {
+		if err := f.c.d.call(cuFuncGetAttribute, f.c.s.out(0), a.id, f.h); err != nil {
 			return i, within(err, "describe kernel %q", f.name)
 		}
-		*a.to = int(f.c.d.scratch.int32(0))
+		*a.to = int(f.c.s.int32(0))
 	}
 	return i, nil
 }
@@ -102,10 +102,10 @@ func (f Func) SetMaxDynamicShared(n int) error {
 
 // Occupancy is how many blocks of so many threads and bytes of dynamic shared memory a multiprocessor holds.
 func (f Func) Occupancy(threads, shared int) (int, error) {
-	if err := f.c.d.call(cuOccupancyMaxActiveBlocks, f.c.d.scratch.out(0), f.h, uintptr(threads), uintptr(shared)); err != nil {
+	if err := f.c.d.call(cuOccupancyMaxActiveBlocks, f.c.s.out(0), f.h, uintptr(threads), uintptr(shared)); err != nil {
 		return 0, within(err, "ask for the occupancy of kernel %q", f.name)
 	}
-	return int(f.c.d.scratch.int32(0)), nil
+	return int(f.c.s.int32(0)), nil
 }
 
 func (f Func) String() string { return fmt.Sprintf("kernel %q", f.name) }

@@ -5,20 +5,25 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"syscall"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
 )
 
-// Driver is the opened library. Its methods may be called from any thread, one at a time.
+// Driver is the opened library. Its methods may be called from any thread, at once.
 type Driver struct {
 	path    string
 	library uintptr
 	calls   [entries]uintptr
 	version int
+	mutex   sync.Mutex // guards scratch
 	scratch scratch
-	detail  uintptr // simtLastError of the emulator, else 0
+	lists   sync.Pool  // of arguments
+	names   sync.Mutex // guards errors
+	errors  scratch    // where the names of errors come to
+	detail  uintptr    // simtLastError of the emulator, else 0
 }
 
 // Oldest is the oldest driver interface that this package works with: CUDA 12.0, driver 525.
@@ -31,7 +36,7 @@ func Open(path string) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{path: path, library: h}
+	d := &Driver{path: path, library: h, lists: sync.Pool{New: func() any { return new([maxArgs]uintptr) }}}
 	for e, s := range table() {
 		for _, name := range s.names {
 			if d.calls[e], err = purego.Dlsym(h, name); err == nil {
@@ -46,6 +51,9 @@ func Open(path string) (*Driver, error) {
 		d.detail = a
 	}
 	if d.scratch, err = newScratch(); err != nil {
+		return nil, err
+	}
+	if d.errors, err = newScratch(); err != nil {
 		return nil, err
 	}
 	if err := d.call(cuInit, 0); err != nil {
@@ -74,7 +82,7 @@ func dlopen(path string) (uintptr, string, error) {
 	}
 	var first error
 	for _, p := range places {
-		h, err := purego.Dlopen(p, purego.RTLD_NOW|purego.RTLD_GLOBAL)
+		h, err := purego.Dlopen(p, purego.RTLD_NOW|purego.RTLD_LOCAL)
 		if err == nil {
 			return h, p, nil
 		}
@@ -117,6 +125,8 @@ func newScratch() (scratch, error) {
 	return scratch{page}, nil
 }
 
+func (s scratch) free() error { return syscall.Munmap(s.page) }
+
 func (s scratch) at(offset int) uintptr { return uintptr(unsafe.Pointer(&s.page[offset])) }
 
 // out is the address of out-parameter i, set to zero.
@@ -153,18 +163,47 @@ func (s scratch) put(text string) (uintptr, error) {
 
 // call calls an entry point.
 func (d *Driver) call(e entry, args ...uintptr) error {
-	r, _, _ := purego.SyscallN(d.calls[e], args...)
-	if int32(r) == 0 {
-		return nil
+	if code := d.code(e, args...); code != 0 {
+		return d.failed(e, code)
 	}
-	return d.failed(e, int(int32(r)))
+	return nil
+}
+
+// code calls an entry point and gives what it returns. Arguments go by way of memory that is used again: a list that is
+// handed to C directly would be allocated for each call.
+func (d *Driver) code(e entry, args ...uintptr) int {
+	list := d.lists.Get().(*[maxArgs]uintptr)
+	defer d.lists.Put(list)
+	n := copy(list[:], args)
+	r, _, _ := purego.SyscallN(d.calls[e], list[:n]...)
+	return int(int32(r))
+}
+
+// maxArgs is the most that a function of the table takes.
+const maxArgs = 8
+
+// notReady is CUDA_ERROR_NOT_READY, the answer of queries.
+const notReady = 600
+
+// query calls an entry point that says whether work is done.
+func (d *Driver) query(e entry, handle uintptr) (done bool, err error) {
+	switch code := d.code(e, handle); code {
+	case 0:
+		return true, nil
+	case notReady:
+		return false, nil
+	default:
+		return false, d.failed(e, code)
+	}
 }
 
 // failed is the error of a code.
 func (d *Driver) failed(e entry, code int) error {
 	err := &Error{Call: e.name(), Code: code, Name: "an unknown error"}
-	if r, _, _ := purego.SyscallN(d.calls[cuGetErrorName], uintptr(code), d.scratch.out(15)); int32(r) == 0 {
-		err.Name = cString(d.scratch.pointer(15))
+	d.names.Lock()
+	defer d.names.Unlock()
+	if r, _, _ := purego.SyscallN(d.calls[cuGetErrorName], uintptr(code), d.errors.out(0)); int32(r) == 0 {
+		err.Name = cString(d.errors.pointer(0))
 	}
 	if d.detail != 0 {
 		r, _, _ := purego.SyscallN(d.detail)

@@ -1,9 +1,6 @@
 package driver
 
-import (
-	"errors"
-	"time"
-)
+import "time"
 
 // Stream is a queue of work, which the device does in its order.
 type Stream struct {
@@ -13,10 +10,10 @@ type Stream struct {
 
 // NewStream makes a stream that doesn't wait for any other.
 func (c *Context) NewStream() (Stream, error) {
-	if err := c.d.call(cuStreamCreate, c.d.scratch.out(0), streamNonBlocking); err != nil {
+	if err := c.d.call(cuStreamCreate, c.s.out(0), streamNonBlocking); err != nil {
 		return Stream{}, within(err, "make a stream")
 	}
-	s := Stream{c, c.d.scratch.pointer(0)}
+	s := Stream{c, c.s.pointer(0)}
 	c.own(s.h, "a stream")
 	return s, nil
 }
@@ -30,7 +27,7 @@ func (s Stream) Sync() error {
 }
 
 // Query says whether all its work is done, without waiting.
-func (s Stream) Query() (done bool, err error) { return ready(s.c.d.call(cuStreamQuery, s.h)) }
+func (s Stream) Query() (done bool, err error) { return s.c.d.query(cuStreamQuery, s.h) }
 
 // Wait lets further work of the stream wait for an event.
 func (s Stream) Wait(e Event) error { return s.c.d.call(cuStreamWaitEvent, s.h, e.h, 0) }
@@ -42,20 +39,6 @@ func (s Stream) Destroy() error {
 	}
 	s.c.disown(s.h)
 	return nil
-}
-
-// notReady is CUDA_ERROR_NOT_READY, the answer of queries.
-const notReady = 600
-
-func ready(err error) (bool, error) {
-	var e *Error
-	switch {
-	case err == nil:
-		return true, nil
-	case errors.As(err, &e) && e.Code == notReady:
-		return false, nil
-	}
-	return false, err
 }
 
 // Event is a place in a stream's work.
@@ -70,10 +53,10 @@ func (c *Context) NewEvent(timing bool) (Event, error) {
 	if timing {
 		flags = eventBlocking
 	}
-	if err := c.d.call(cuEventCreate, c.d.scratch.out(0), flags); err != nil {
+	if err := c.d.call(cuEventCreate, c.s.out(0), flags); err != nil {
 		return Event{}, within(err, "make an event")
 	}
-	e := Event{c, c.d.scratch.pointer(0)}
+	e := Event{c, c.s.pointer(0)}
 	c.own(e.h, "an event")
 	return e, nil
 }
@@ -85,7 +68,7 @@ func (e Event) Valid() bool { return e.h != 0 }
 func (e Event) Record(s Stream) error { return e.c.d.call(cuEventRecord, e.h, s.h) }
 
 // Query says whether the work in front of it is done.
-func (e Event) Query() (done bool, err error) { return ready(e.c.d.call(cuEventQuery, e.h)) }
+func (e Event) Query() (done bool, err error) { return e.c.d.query(cuEventQuery, e.h) }
 
 // Sync waits for it, without keeping a core busy.
 func (e Event) Sync() error {
@@ -95,10 +78,10 @@ func (e Event) Sync() error {
 // Elapsed is the device's time from one timing event to another, both of them done; its resolution is about half a
 // microsecond.
 func (e Event) Elapsed(end Event) (time.Duration, error) {
-	if err := e.c.d.call(cuEventElapsedTime, e.c.d.scratch.out(0), e.h, end.h); err != nil {
+	if err := e.c.d.call(cuEventElapsedTime, e.c.s.out(0), e.h, end.h); err != nil {
 		return 0, within(err, "ask for the time between two events")
 	}
-	return time.Duration(float64(e.c.d.scratch.float(0)) * float64(time.Millisecond)), nil
+	return time.Duration(float64(e.c.s.float(0)) * float64(time.Millisecond)), nil
 }
 
 // Destroy frees the event.

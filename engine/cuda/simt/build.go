@@ -97,7 +97,8 @@ func (b *Builder) Library() (string, error) {
 			units = append(units, unit{name, files, nil})
 		}
 	}
-	return b.link("libcuda.so.1", units, "-Wl,-soname,libcuda.so.1", "-lpthread", "-ldl")
+	// Not called libcuda.so.1: NVIDIA's compiler, in the same process, would take it for the real one.
+	return b.link("emulator.so", units, "-Wl,-soname,libcuda-emulator.so", "-lpthread", "-ldl")
 }
 
 // Module builds kernels and gives what the fake driver loads as their code.

@@ -40,9 +40,10 @@ static void parse(std::map<std::string, std::pair<int, int>>& to, const char* te
 int enter(const char* function, bool needs_context) {
     State& s = state();
     std::lock_guard<std::mutex> hold(s.mutex);
-    int n = ++s.calls[function];
-    auto f = s.inject.find(function);
-    if (f == s.inject.end()) f = s.inject.find(std::string(function) + "_v2");
+    std::string name = function; // of which tests know the plain one
+    if (name.size() > 3 && name.compare(name.size() - 3, 3, "_v2") == 0) name.resize(name.size() - 3);
+    int n = ++s.calls[name];
+    auto f = s.inject.find(name);
     if (f != s.inject.end() && f->second.first == n) {
         s.last = "SIMT_FAIL asked for it";
         int code = f->second.second;
@@ -51,7 +52,7 @@ int enter(const char* function, bool needs_context) {
     }
     if (!s.started) return 3;
     if (needs_context && !current) {
-        s.last = std::string(function) + ": no context is current on this OS thread";
+        s.last = name + ": no context is current on this OS thread";
         return 201;
     }
     return needs_context ? s.sticky : 0;
