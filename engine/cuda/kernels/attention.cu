@@ -54,7 +54,7 @@ DEV void load_queries(Queries& f, const u16* q, u32 token, u32 count, u32 kv) {
         UNROLL
         for (int i = 0; i < HD / 16; i++) {
             U2 two = {0, 0};
-            if (t < count) two = *(const U2*)(from + i * 4);
+            if (t < count) two = ld_u2(from + i * 4);
             f.a[i][h] = two.x, f.a[i][2 + h] = two.y;
         }
     }
@@ -73,7 +73,7 @@ DEV void attend(State& s, const Queries& f, const u16* k, const u16* v, const in
         const u16* from = k + (16 * (r >> 1) + 2 * t + (r & 1)) * HD + part * (HD / 4);
         UNROLL
         for (int i = 0; i < HD / 16; i++) {
-            U2 two = *(const U2*)(from + i * 4);
+            U2 two = ld_u2(from + i * 4);
             mma_bf16(p[t], f.a[i], two.x, two.y);
         }
     }
@@ -187,9 +187,9 @@ DEV void split_unit(const AttentionParams& p, const Unit& u, Stored* shared) {
             UNROLL
             for (int d = 0; d < HD / 8; d++) {
                 U2 two = {f2u(s.o[d][h * 2]), f2u(s.o[d][h * 2 + 1])};
-                *(U2*)(out + d * 8 + part * 2) = two;
+                st_u2(out + d * 8 + part * 2, two);
             }
-            if (part == 0) *(U2*)(out + HD) = U2{f2u(s.max[h]), f2u(s.sum[h])};
+            if (part == 0) st_u2(out + HD, U2{f2u(s.max[h]), f2u(s.sum[h])});
         }
     }
     __syncthreads(); // shared is the next unit's

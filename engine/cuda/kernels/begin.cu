@@ -47,7 +47,7 @@ KERNEL(128, 1) begin(GRID_CONST BeginParams p) {
     for (u32 t = blockIdx.x; t < c.tokens; t += gridDim.x) {
         int id = host.token[t].id;
         if (id < 0) id = p.drawn[odd ^ 1][-1 - id];
-        for (int c = threadIdx.x * 2; c < HID; c += blockDim.x * 2) *(U2*)(p.x + (u64)t * HID + c) = embedding(p.table, id, c);
+        for (int c = threadIdx.x * 2; c < HID; c += blockDim.x * 2) st_u2(p.x + (u64)t * HID + c, embedding(p.table, id, c));
     }
 }
 EXPORT_KERNEL(begin)

@@ -106,7 +106,10 @@ DEV U2 ldg_stream2(const void* p) {
     asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(p));
     return v;
 }
+// Several numbers at once, at a multiple of their size.
+DEV U2 ld_u2(const void* p) { return *(const U2*)p; }
 DEV U4 ld_u4(const void* p) { return *(const U4*)p; }
+DEV void st_u2(void* p, U2 v) { *(U2*)p = v; }
 DEV void st_u4(void* p, U4 v) { *(U4*)p = v; }
 DEV u32 smem_addr(const void* p) { return (u32)__cvta_generic_to_shared(p); }
 

@@ -58,7 +58,7 @@ DEV void multiply(float (&acc)[ROWS / 8][4], const Slice<F, COUNT>& s, const u16
             const u16* column = x + (tile - base) * TILE + 4 * l.q + l.r * stride;
             UNROLL
             for (int n = 0; n < ROWS / 8; n++) {
-                U2 b = *(const U2*)(column + n * 8 * stride);
+                U2 b = ld_u2(column + n * 8 * stride);
                 mma_bf16(F == W4 ? part[n] : acc[n], a, b.x, b.y);
             }
         }
@@ -147,7 +147,7 @@ template <int ROWS, class Which> DEV void norm_rows(u16* out, const float* x, co
     for (int i = l.warp; i < ROWS; i += WARPS) {
         u16* o = out + i * stride;
         if (i >= count) {
-            for (int c = l.lane * 4; c < HID; c += 128) *(U2*)(o + c) = U2{0, 0};
+            for (int c = l.lane * 4; c < HID; c += 128) st_u2(o + c, U2{0, 0});
             continue;
         }
         const float* v = x + (u64)which(i) * HID;
@@ -162,7 +162,7 @@ template <int ROWS, class Which> DEV void norm_rows(u16* out, const float* x, co
             U4 f = ld_u4(v + c), g = ld_u4(w + c);
             U2 b = {pack_bf(u2f(f.x) * scale * u2f(g.x), u2f(f.y) * scale * u2f(g.y)),
                     pack_bf(u2f(f.z) * scale * u2f(g.z), u2f(f.w) * scale * u2f(g.w))};
-            *(U2*)(o + c) = b;
+            st_u2(o + c, b);
         }
     }
 }

@@ -16,7 +16,7 @@ struct QkvParams {
 // Of tile tile, the numbers lo and hi of token t, which belong to elements i and HALF+i of head h.
 DEV void store_qkv(const QkvParams& p, const Token& token, u32 t, int h, int i, float lo, float hi) {
     if (h < HEADS + KV_HEADS) {
-        U2 turn = *(const U2*)(p.rope + ((u64)token.position * HALF + i) * 2);
+        U2 turn = ld_u2(p.rope + ((u64)token.position * HALF + i) * 2);
         float c = u2f(turn.x), s = u2f(turn.y), a = lo;
         lo = fma_(a, c, -fmul_rn(hi, s));
         hi = fma_(hi, c, fmul_rn(a, s));

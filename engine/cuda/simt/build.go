@@ -122,7 +122,7 @@ func (b *Builder) Module(s Source) ([]byte, error) {
 		flags = append(flags, "-D"+d)
 	}
 	if s.Check {
-		flags = append(flags, "-fsanitize=thread")
+		flags = append(flags, "-fsanitize=thread", "-DSIMT_CHECK")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Files)) {
 		if strings.HasSuffix(name, ".cu") {

@@ -29,6 +29,7 @@ struct Clock {
     u32 stamp = 1;     // of this thread's accesses
     View fenced;       // what it knew at its last fence, which relaxed atomics pass on
     View pending;      // what relaxed atomics brought, which its next fence takes up
+    u32 pending_of = 0; // the block that published it
     const Known* seen = nullptr; // the base that was joined last
 };
 
@@ -345,7 +346,7 @@ void atomic_begin(const void* p, u32 n, int order, bool write) {
     if (order & ACQUIRE)
         take(f, at.first, at.second);
     else
-        f->clock->pending = at.first; // of the same launch; enough for the last of a chain
+        f->clock->pending = at.first, f->clock->pending_of = at.second; // the last of a chain has the others
 }
 void atomic_end(const void* p, int order, bool write) {
     if (!write) return;
@@ -369,11 +370,7 @@ void atomic_end(const void* p, int order, bool write) {
 void fence() {
     Fibre* f = self();
     if (f->clock->pending) {
-        for (auto& a : atomics)
-            if (a.second.first == f->clock->pending) {
-                take(f, a.second.first, a.second.second);
-                break;
-            }
+        take(f, f->clock->pending, f->clock->pending_of);
         f->clock->pending = nullptr;
     }
     f->clock->fenced = all_of(f);

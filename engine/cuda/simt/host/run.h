@@ -93,7 +93,6 @@ simt_counts& counts(); // of what this OS thread did since flush
 void flush(Launch*);   // adds them to a launch's
 
 // Hooks of the checker; those of an unchecked module do nothing.
-void check_access(const void* p, u32 n, bool write); // made inside the emulator on behalf of the kernel
 void check_start(Block*);
 void check_barrier_arrive(Barrier&, Fibre*);
 void check_barrier_leave(Barrier&, const std::vector<Fibre*>&);

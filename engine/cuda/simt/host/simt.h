@@ -87,6 +87,7 @@ enum Order { RELAXED = 0, ACQUIRE = 1, RELEASE = 2 };
 void atomic_begin(const void* p, u32 n, int order, bool write);
 void atomic_end(const void* p, int order, bool write);
 void fence();
+void check_access(const void* p, u32 n, bool write); // of checked modules; made on behalf of the kernel
 
 // A kernel with a parameter, by value.
 struct Kernel {
@@ -171,10 +172,26 @@ DEV u32 prmt(u32 a, u32 b, u32 sel) {
     return r;
 }
 
-DEV U4 ldg_stream(const void* p) { return *(const U4*)p; }
-DEV U2 ldg_stream2(const void* p) { return *(const U2*)p; }
-DEV U4 ld_u4(const void* p) { return *(const U4*)p; }
-DEV void st_u4(void* p, U4 v) { *(U4*)p = v; }
+// Wide accesses: a compiler may split them into narrow ones, whose size says less.
+#ifdef SIMT_CHECK
+#define SIMT_WIDE(p, n, write) simt::check_access(p, n, write)
+#else
+#define SIMT_WIDE(p, n, write) (void)0
+#endif
+template <class T> DEV T simt_load(const void* p) {
+    SIMT_WIDE(p, sizeof(T), false);
+    return *(const T*)p;
+}
+template <class T> DEV void simt_store(void* p, T v) {
+    SIMT_WIDE(p, sizeof(T), true);
+    *(T*)p = v;
+}
+DEV U4 ldg_stream(const void* p) { return simt_load<U4>(p); }
+DEV U2 ldg_stream2(const void* p) { return simt_load<U2>(p); }
+DEV U2 ld_u2(const void* p) { return simt_load<U2>(p); }
+DEV U4 ld_u4(const void* p) { return simt_load<U4>(p); }
+DEV void st_u2(void* p, U2 v) { simt_store(p, v); }
+DEV void st_u4(void* p, U4 v) { simt_store(p, v); }
 DEV void cp_async16(void* s, const void* g, bool ok) { simt::copy_issue(s, g, ok); }
 DEV void cp_async_commit() { simt::copy_commit(); }
 template <int N> DEV void cp_async_wait() { simt::copy_wait(N); }
