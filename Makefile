@@ -81,7 +81,7 @@ test-ci-example: tokenizers assets ## the example repository through all its com
 .PHONY: race
 race: tokenizers ## the concurrent packages under the race detector
 	@$(NATIVE) go test -json -race -tags native $(LAZY) ./agent/... ./internal/bus/... ./internal/proc/... ./coordinator/... \
-	./bench/load/... ./bench/harness/... ./bench/target/openai/... ./bench/target/server/... ./client/... ./engine ./engine/model/hub ./engine/sched/... ./engine/serve ./engine/cpu/... ./worker/... | $(SUM)
+	./bench/load/... ./bench/harness/... ./bench/target/openai/... ./bench/target/server/... ./client/... ./engine ./engine/cuda/driver ./engine/model/hub ./engine/sched/... ./engine/serve ./engine/cpu/... ./worker/... | $(SUM)
 
 .PHONY: test-arm64
 test-arm64: ## the CPU backend on aarch64, by cross compiler and emulator
@@ -107,6 +107,18 @@ bench: tokenizers ## Go benchmarks; they print, nothing asserts
 bench-engine: tokenizers ## our engine against its peers on this machine, row by row with its aims (half an hour; ARGS="-quick", "-list", "-h")
 	@$(NATIVE) go build -tags native $(LAZY) -o bin/benchengine ./build/benchengine
 	@bin/benchengine $(ARGS)
+
+.PHONY: ptx
+ptx: ## the PTX of the CUDA kernels that the program carries, after a change of engine/cuda/kernels
+	@PACELINE_CUDA_HOME="$$(build/cudatools.sh | tail -n 1)" CGO_ENABLED=0 go run ./build/kernels -ptx
+
+.PHONY: kernels
+kernels: ## cubins of the CUDA kernels in the cache of this machine (ARGS="-out DIR", "-arch sm_90a")
+	@PACELINE_CUDA_HOME="$$(build/cudatools.sh | tail -n 1)" CGO_ENABLED=0 go run ./build/kernels -cubins $(ARGS)
+
+.PHONY: kernelcheck
+kernelcheck: ## the CUDA kernels for every architecture against their budget (2 minutes; ARGS="-update")
+	@PACELINE_CUDA_HOME="$$(build/cudatools.sh | tail -n 1)" CGO_ENABLED=0 go run ./build/kernelcheck $(ARGS)
 
 .PHONY: deep
 deep: tokenizers ## one shard of the long checks, chosen by commit (SHARD=n picks one)

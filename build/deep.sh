@@ -30,7 +30,20 @@ long() {
 	PACELINE_DEEP=1 go test -count=1 -tags native -ldflags '-extldflags=-Wl,-z,lazy' -run 'TestLongContext|TestShapes' -v ./engine/...
 }
 
-shards=(fuzz gate example long arm64 sanitize)
+# cuda holds the kernels of every architecture against their budget, and runs what is too long for each
+# commit on the emulator: checked code, the sizes of Qwen2.5-0.5B, each format through the suite of all backends.
+cuda() {
+	local here=$PWD/build
+	. build/cache.sh
+	PACELINE_CUDA_HOME="$(build/cudatools.sh | tail -n 1)"
+	export PACELINE_CUDA_HOME
+	native_env
+	CGO_ENABLED=0 go run ./build/kernelcheck
+	PACELINE_DEEP=1 go test -count=1 -tags native -ldflags '-extldflags=-Wl,-z,lazy' -json -timeout 30m -skip 'TestShapes' ./engine/cuda/... |
+		go run ./build/testsum ${COUNTS:+-add "$COUNTS"}
+}
+
+shards=(fuzz gate example long arm64 sanitize cuda)
 commit=$(git rev-parse HEAD)
 n=${SHARD:-$((16#${commit:0:6} % ${#shards[@]}))}
 shard=${shards[$n]}
@@ -42,4 +55,5 @@ example) example ;;
 long) long && make soak COUNTS="${COUNTS:-}" ;;
 arm64) make test-arm64 COUNTS="${COUNTS:-}" ;;
 sanitize) make sanitize COUNTS="${COUNTS:-}" ;;
+cuda) cuda ;;
 esac

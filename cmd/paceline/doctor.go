@@ -35,10 +35,11 @@ const (
 
 // doctorFlags are the flags of `doctor`.
 type doctorFlags struct {
-	data   string
-	rounds int
-	quick  bool
-	json   bool
+	data       string
+	rounds     int
+	quick      bool
+	json       bool
+	modelSpeed bool
 }
 
 func doctorCommand() *cobra.Command {
@@ -68,6 +69,9 @@ Exit codes:
 			if err := f.check(cmd); err != nil {
 				return err
 			}
+			if f.modelSpeed {
+				return modelSpeed(cmd.OutOrStdout())
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
 			d := out.display(cmd)
@@ -88,11 +92,14 @@ Exit codes:
 	fl.IntVar(&f.rounds, "rounds", doctorRounds, "quick rounds: 3 to 100; fewer than five tell little")
 	fl.BoolVar(&f.quick, "quick", false, "no rounds: then it isn't known what a gate could see")
 	fl.BoolVar(&f.json, "json", false, "as JSON")
+	fl.BoolVar(&f.modelSpeed, "model-speed", false, "only a table of how fast the CUDA backend should decode on an H100 and an H200, modelled from counts: never a measurement")
 	return cmd
 }
 
 func (f *doctorFlags) check(cmd *cobra.Command) error {
 	switch {
+	case f.modelSpeed && (f.json || f.quick || cmd.Flags().Changed("rounds") || cmd.Flags().Changed("data")):
+		return fail(exitRequest, "--model-speed only prints a table and looks at nothing: give it alone")
 	case f.quick && cmd.Flags().Changed("rounds"):
 		return fail(exitRequest, "--quick runs no rounds, --rounds asks for some: give one of them")
 	case f.rounds < 3 || f.rounds > 100:

@@ -6,12 +6,15 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
 
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/engine/cpu"
+	"github.com/paceline/paceline/engine/cuda/estimate"
+	"github.com/paceline/paceline/engine/model"
 	"github.com/paceline/paceline/engine/model/robotstories"
 	"github.com/paceline/paceline/internal/proc"
 	"github.com/paceline/paceline/internal/wire"
@@ -49,4 +52,16 @@ func readMachine(ctx context.Context) ([]result.Probe, error) {
 		return nil, rerr
 	}
 	return f.Probes, nil
+}
+
+// modelSpeed prints what the CUDA backend's counts come to for Qwen2.5-0.5B at a context of 512 positions.
+func modelSpeed(w io.Writer) error {
+	c, err := model.PresetConfig("qwen2.5-0.5b")
+	if err != nil {
+		return fail(exitMachine, "%w", err)
+	}
+	if err := estimate.Print(w, c, 512); err != nil {
+		return fail(exitMachine, "model the speed of the CUDA backend: %w", err)
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"io"
 
 	"github.com/paceline/paceline/bench/probe/host"
 	"github.com/paceline/paceline/bench/result"
@@ -20,4 +21,9 @@ func shippedModels() []machine.Model { return nil }
 // would have to be kept apart from.
 func readMachine(ctx context.Context) ([]result.Probe, error) {
 	return host.Open().Probe(ctx, ""), ctx.Err()
+}
+
+// modelSpeed: this build knows nothing of kernels.
+func modelSpeed(io.Writer) error {
+	return fail(exitRequest, "model the speed of the CUDA backend: this build has no engine: use the native build")
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/cuda/driver"
+	"github.com/paceline/paceline/engine/cuda/estimate"
 	"github.com/paceline/paceline/engine/goldentest"
 	"github.com/paceline/paceline/engine/model"
 )
@@ -52,10 +53,10 @@ func TestLaunches(t *testing.T) {
 		s    backend.Sampling
 		want int64
 	}{
-		"greedy":      {backend.Sampling{}, 6*3 + 2},
-		"temperature": {backend.Sampling{Temperature: 1}, 6*3 + 2},
-		"top-k":       {backend.Sampling{Temperature: 1, TopK: 5}, 6*3 + 3},
-		"top-p":       {backend.Sampling{Temperature: 1, TopP: 0.5}, 6*3 + 3},
+		"greedy":      {backend.Sampling{}, int64(estimate.Launches(3, false))},
+		"temperature": {backend.Sampling{Temperature: 1}, int64(estimate.Launches(3, false))},
+		"top-k":       {backend.Sampling{Temperature: 1, TopK: 5}, int64(estimate.Launches(3, true))},
+		"top-p":       {backend.Sampling{Temperature: 1, TopP: 0.5}, int64(estimate.Launches(3, true))},
 	} {
 		step := func() {
 			do(t, e, backend.Row{Tokens: ids[69:], Start: 69, Pages: []backend.PageID{1, 2}, Sample: &tt.s})
@@ -143,7 +144,7 @@ func TestBytes(t *testing.T) {
 		do(t, e, backend.Row{Tokens: ids[127:], Start: 127, Pages: pages, Sample: &backend.Sampling{}})
 		w2, kv2 := count.Traffic(driver.Ptr(e.weightsAt)), count.Traffic(driver.Ptr(e.kv))
 		gotWeights, gotKV := w2.DistinctRead-w.DistinctRead, kv2.DistinctRead-kv.DistinctRead
-		f := FloorOf(e.shape, c.Layers, 128)
+		f := estimate.FloorOf(e.shape, c.Layers, 128)
 		for what, n := range map[string][2]int64{"weights": {gotWeights, f.Weights}, "KV pages": {gotKV, f.KV}} {
 			if ratio := float64(n[0]) / float64(n[1]); math.Abs(ratio-1) > 0.02 {
 				t.Errorf("%s: %s: %d bytes read, the floor is %d", weights, what, n[0], n[1])

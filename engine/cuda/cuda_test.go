@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -50,6 +51,21 @@ func emulated(t testing.TB, check bool) Image {
 	return func(s kernels.Shape, _ driver.DeviceInfo) ([]byte, string, error) {
 		return simt.Module(t, simt.Source{Files: kernels.Files(), Defines: s.Defines(), Check: check}), "the emulator", nil
 	}
+}
+
+// TestConformanceChecked is the same on checked code, for PACELINE_DEEP=1: a minute.
+func TestConformanceChecked(t *testing.T) {
+	if os.Getenv("PACELINE_DEEP") == "" {
+		return
+	}
+	m, d := synth(t, narrow()), device(t)
+	backendtest.Run(t, func(t *testing.T) backend.Backend {
+		b, err := open(m, Options{Pages: 24}, d, 0, emulated(t, true))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	})
 }
 
 func TestConformance(t *testing.T) {

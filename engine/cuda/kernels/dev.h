@@ -93,17 +93,18 @@ template <int IMM> DEV u32 lop3(u32 a, u32 b, u32 c) {
 DEV u32 prmt(u32 a, u32 b, u32 sel) { return __byte_perm(a, b, sel); }
 
 // ---- memory ----
-// Weights: read once a step, so they pass the first-level cache by.
+// Weights: read once a step, so they pass the first-level cache by. They aren't declared read-only (.nc), though they
+// are: an assembler moves such loads behind pdl_wait, and they are meant to be under way during it.
 DEV U4 ldg_stream(const void* p) {
     U4 v;
-    asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0,%1,%2,%3}, [%4];"
+    asm volatile("ld.global.L1::no_allocate.L2::128B.v4.u32 {%0,%1,%2,%3}, [%4];"
                  : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
                  : "l"(p));
     return v;
 }
 DEV U2 ldg_stream2(const void* p) {
     U2 v;
-    asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(p));
+    asm volatile("ld.global.L1::no_allocate.L2::128B.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(p));
     return v;
 }
 // Several numbers at once, at a multiple of their size.

@@ -3,6 +3,7 @@ package kernels
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/paceline/paceline/engine/model"
 )
@@ -171,4 +172,25 @@ func (s Shape) Defines() []string {
 		"EPS=" + strconv.FormatFloat(s.Eps, 'e', -1, 64), d("WARPS", s.Warps), d("SELECT_THREADS", s.SelectThreads),
 		d("WEIGHTS", int(s.Weights)), d("HEAD_WEIGHTS", int(s.HeadWeights)),
 	}
+}
+
+// Launch is the dynamic shared memory, in bytes, and the threads of a block with which a kernel is launched.
+func (s Shape) Launch(kernel string) (shared, threads int) {
+	rows := 8
+	if strings.HasSuffix(kernel, "_32") {
+		rows = 32
+	}
+	switch strings.TrimSuffix(strings.TrimSuffix(kernel, "_32"), "_8") {
+	case "norm_qkv", "norm_gate":
+		return s.SharedHidden(rows), s.Threads()
+	case "output":
+		return s.SharedQuery(rows), s.Threads()
+	case "down":
+		return s.SharedDown(rows), s.Threads()
+	case "head":
+		return s.SharedHead(rows), s.Threads()
+	case "select_rows":
+		return 0, s.SelectThreads
+	}
+	return 0, AttThreads
 }
