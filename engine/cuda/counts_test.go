@@ -17,15 +17,15 @@ import (
 func openCounted(t *testing.T, m *model.Checkpoint, weights string) (*engine, *driver.Emulator) {
 	t.Helper()
 	d := device(t)
-	e, err := open(m, Options{Pages: 24, Weights: weights}, d, 0, emulated(t, true))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closed(t, e) })
 	emulator, err := d.Emulator()
 	if err != nil {
 		t.Skipf("counts come from the emulator: %v", err)
 	}
+	e, err := open(m, Options{Pages: 24, Weights: weights}, d, 0, codeFor(t, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closed(t, e) })
 	return e, emulator
 }
 
@@ -90,7 +90,7 @@ func TestLaunches(t *testing.T) {
 func TestSteadyState(t *testing.T) {
 	c := narrow()
 	d := device(t)
-	e, err := open(synth(t, c), Options{Pages: 24}, d, 0, emulated(t, false))
+	e, err := open(synth(t, c), Options{Pages: 24}, d, 0, codeFor(t, false))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/backend/backendtest"
 	"github.com/paceline/paceline/engine/cuda/driver"
+	"github.com/paceline/paceline/engine/cuda/image"
 	"github.com/paceline/paceline/engine/cuda/kernels"
 	"github.com/paceline/paceline/engine/cuda/simt"
 	"github.com/paceline/paceline/engine/model"
@@ -37,18 +38,32 @@ func synth(t testing.TB, c model.Config) *model.Checkpoint {
 	return m
 }
 
-// device is the driver under test: the emulator, or what CUDA_LIB names.
+// device is the driver under test: the emulator, or where CUDA_LIB is set the one that it names, on whose first device
+// the same tests run.
 func device(t testing.TB) *driver.Driver {
 	t.Helper()
-	d, err := driver.Open(simt.Library(t))
+	path := ""
+	if os.Getenv("CUDA_LIB") == "" {
+		path = simt.Library(t)
+	}
+	d, err := driver.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
-func emulated(t testing.TB, check bool) Image {
-	return func(s kernels.Shape, _ driver.DeviceInfo) ([]byte, string, error) {
+// codeFor is the code of the kernels for the device under test, checked where that is the emulator.
+func codeFor(t testing.TB, check bool) Image {
+	return func(s kernels.Shape, d driver.DeviceInfo) ([]byte, string, error) {
+		if os.Getenv("CUDA_LIB") != "" {
+			store, err := image.DefaultStore()
+			if err != nil {
+				return nil, "", err
+			}
+			f, err := image.Loader{Store: store}.Load(s, d)
+			return f.Code, f.From, err
+		}
 		return simt.Module(t, simt.Source{Files: kernels.Files(), Defines: s.Defines(), Check: check}), "the emulator", nil
 	}
 }
@@ -60,7 +75,7 @@ func TestConformanceChecked(t *testing.T) {
 	}
 	m, d := synth(t, narrow()), device(t)
 	backendtest.Run(t, func(t *testing.T) backend.Backend {
-		b, err := open(m, Options{Pages: 24}, d, 0, emulated(t, true))
+		b, err := open(m, Options{Pages: 24}, d, 0, codeFor(t, true))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +86,7 @@ func TestConformanceChecked(t *testing.T) {
 func TestConformance(t *testing.T) {
 	m, d := synth(t, narrow()), device(t)
 	backendtest.Run(t, func(t *testing.T) backend.Backend {
-		b, err := open(m, Options{Pages: 24}, d, 0, emulated(t, false))
+		b, err := open(m, Options{Pages: 24}, d, 0, codeFor(t, false))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,7 +27,7 @@ func TestFormats(t *testing.T) {
 		m := synth(t, c)
 		for _, weights := range []string{"bf16", "w8", "w4"} {
 			t.Run(name+"/"+weights, func(t *testing.T) {
-				got, err := open(m, Options{Pages: 24, Weights: weights}, d, 0, emulated(t, false))
+				got, err := open(m, Options{Pages: 24, Weights: weights}, d, 0, codeFor(t, false))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -101,7 +101,7 @@ func TestFormatsConform(t *testing.T) {
 		}
 		t.Run(weights, func(t *testing.T) {
 			backendtest.Run(t, func(t *testing.T) backend.Backend {
-				b, err := open(m, Options{Pages: 24, Weights: weights}, d, 0, emulated(t, false))
+				b, err := open(m, Options{Pages: 24, Weights: weights}, d, 0, codeFor(t, false))
 				if err != nil {
 					t.Fatal(err)
 				}

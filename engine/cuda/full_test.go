@@ -23,7 +23,7 @@ func TestFullShape(t *testing.T) {
 	m, d := synth(t, c), device(t)
 	for _, weights := range []string{"bf16", "w8", "w4"} {
 		t.Run(weights, func(t *testing.T) {
-			got, err := open(m, Options{Pages: 8, Weights: weights}, d, 0, emulated(t, false))
+			got, err := open(m, Options{Pages: 8, Weights: weights}, d, 0, codeFor(t, false))
 			if err != nil {
 				t.Fatal(err)
 			}

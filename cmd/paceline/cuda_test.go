@@ -1,0 +1,113 @@
+//go:build native
+
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/paceline/paceline/engine/cuda/image"
+	shapes "github.com/paceline/paceline/engine/cuda/kernels"
+	"github.com/paceline/paceline/engine/cuda/simt"
+	"github.com/paceline/paceline/engine/model"
+)
+
+// emulate lets commands of this test find the emulator of NVIDIA devices, and the shipped model's kernels for it in a cache
+// of their own, whose file of kernels it names.
+func emulate(t *testing.T) (kept string) {
+	t.Helper()
+	m, err := model.Open("../../engine/model/robotstories")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	s, err := shapes.ShapeOf(m.Config, shapes.BF16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	library, code := simt.Library(t), simt.Module(t, simt.Source{Files: shapes.Files(), Defines: s.Defines()})
+	cache := t.TempDir()
+	t.Setenv("CUDA_LIB", library)
+	t.Setenv("PACELINE_CACHE", cache)
+	t.Setenv("SIMT_MEM_MB", "600")
+	store := image.Store{Folder: filepath.Join(cache, "kernels")}
+	key := image.Key(s, image.Emulator)
+	if err := store.Put(key, "test", code); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(store.Folder, key+"-test.cubin")
+}
+
+// TestCUDA: on the emulator, generate tells the story that the CPU tells, and no speed.
+func TestCUDA(t *testing.T) {
+	kept := emulate(t)
+	args := []string{"generate", "--greedy", "-n", "16"}
+	onCPU := paceline(t, args...)
+	onCPU.expect(t, exitOK, "tok/s")
+	args = append(args, "--backend", "cuda")
+	o := paceline(t, args...)
+	o.expect(t, exitOK, "an emulator has no speed", "SIMT host emulator")
+	story, _, _ := strings.Cut(onCPU.stdout, "\n\n")
+	if !strings.HasPrefix(o.stdout, story) || len(story) < 20 {
+		t.Errorf("told %q, the CPU told %q", o.stdout, story)
+	}
+	if strings.Contains(o.stdout+o.stderr, "tok/s") || strings.Contains(o.stdout+o.stderr, " ms") {
+		t.Errorf("a speed is shown:\n%s%s", o.stdout, o.stderr)
+	}
+	var out map[string]any
+	o = paceline(t, append(args, "--json")...)
+	if err := json.Unmarshal([]byte(o.stdout), &out); err != nil || out["emulated"] != true || out["device"] != "SIMT host emulator" {
+		t.Errorf("%v: %s", err, o.stdout)
+	}
+	for _, speed := range []string{"ttft_ms", "decode_tok_per_s", "prefill_tok_per_s"} {
+		if out[speed] != nil {
+			t.Errorf("%s is %v on an emulator", speed, out[speed])
+		}
+	}
+
+	paceline(t, append(args, "--device", "7")...).expect(t, exitRequest, `no device is called "7"`, "0 (SIMT host emulator, GPU-")
+	paceline(t, append(args, "--compute", "f32")...).expect(t, exitRequest, "multiplies bf16; leave it out")
+	paceline(t, append(args, "--threads", "2")...).expect(t, exitRequest, "computes on its device")
+	paceline(t, append(args, "--weights", "w5")...).expect(t, exitRequest, "w8, w4")
+
+	if err := os.Truncate(kept, 1000); err != nil {
+		t.Fatal(err)
+	}
+	paceline(t, args...).expect(t, exitRequest, "nothing is built for the emulator")
+	if _, err := os.Stat(kept); err == nil {
+		t.Error("the damaged file is still there")
+	}
+}
+
+// TestCUDAFaults: what goes wrong with a device is the machine's fault, said in words.
+func TestCUDAFaults(t *testing.T) {
+	emulate(t)
+	for _, c := range []struct {
+		name, value string
+		code        int
+		says        string
+	}{
+		{"SIMT_FAULT", "merge:9=719", exitMachine, "a kernel failed; the device's context is lost"},
+		{"SIMT_FAIL", "cuGraphLaunch:3=214", exitMachine, "ECC"},
+		{"SIMT_FAIL", "cuDevicePrimaryCtxRetain:1=46", exitRequest, "another process has the device"},
+		{"SIMT_FAIL", "cuMemAlloc:2=2", exitMachine, "for KV pages on device 0"},
+		{"SIMT_MEM_MB", "200", exitMachine, "leaves no room for a KV cache"},
+		{"SIMT_CC", "75", exitRequest, "compute capability 7.5: the kernels multiply bf16"},
+		{"SIMT_NODEVICE", "1", exitRequest, "the driver sees no device"},
+		{"SIMT_DRIVER", "11080", exitRequest, "CUDA 11.8: too old"},
+		{"CUDA_LIB", "/nonexistent/libcuda.so.1", exitRequest, "no NVIDIA driver"},
+	} {
+		t.Run(c.name+"="+strings.ReplaceAll(c.value, "/", "_"), func(t *testing.T) {
+			t.Setenv(c.name, c.value)
+			paceline(t, "generate", "--backend", "cuda", "--greedy", "-n", "40").expect(t, c.code, c.says)
+		})
+	}
+}
+
+func TestModelSpeed(t *testing.T) {
+	paceline(t, "doctor", "--model-speed").expect(t, exitOK, "MODELLED, not measured", "146 launches", "H200")
+	paceline(t, "doctor", "--model-speed", "--json").expect(t, exitRequest, "give it alone")
+}
