@@ -120,6 +120,14 @@ kernels: ## cubins of the CUDA kernels in the cache of this machine (ARGS="-out 
 kernelcheck: ## the CUDA kernels for every architecture against their budget (2 minutes; ARGS="-update")
 	@PACELINE_CUDA_HOME="$$(build/cudatools.sh | tail -n 1)" CGO_ENABLED=0 go run ./build/kernelcheck $(ARGS)
 
+.PHONY: gpu-bundle
+gpu-bundle: ## gpu-check and what it needs, for a machine with a GPU and a driver and neither Go nor a network: bin/gpu-bundle.tar.gz
+	@build/gpubundle.sh
+
+.PHONY: gpu-check
+gpu-check: gpu-bundle ## on a machine with a GPU: load the kernels, run the CUDA tests on the driver, measure (ARGS="-device 1")
+	@rm -rf bin/gpu-bundle && mkdir -p bin/gpu-bundle && tar -xzf bin/gpu-bundle.tar.gz -C bin/gpu-bundle && bin/gpu-bundle/run.sh $(ARGS)
+
 .PHONY: deep
 deep: tokenizers ## one shard of the long checks, chosen by commit (SHARD=n picks one)
 	@COUNTS=$(COUNTS) build/deep.sh
