@@ -13,15 +13,15 @@ import (
 	"github.com/paceline/paceline/engine/model"
 )
 
-// openCounted opens a model on checked code, and what counts.
-func openCounted(t *testing.T, m *model.Checkpoint, weights string) (*engine, *driver.Emulator) {
+// openCounted opens a model, and what counts: bytes are counted by checked code only.
+func openCounted(t *testing.T, m *model.Checkpoint, weights string, check bool) (*engine, *driver.Emulator) {
 	t.Helper()
 	d := device(t)
 	emulator, err := d.Emulator()
 	if err != nil {
 		t.Skipf("counts come from the emulator: %v", err)
 	}
-	e, err := open(m, Options{Pages: 24, Weights: weights}, d, 0, codeFor(t, true))
+	e, err := open(m, Options{Pages: 24, Weights: weights}, d, 0, codeFor(t, check))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func do(t *testing.T, b backend.Backend, rows ...backend.Row) []backend.RowOut {
 func TestLaunches(t *testing.T) {
 	c := narrow()
 	c.Layers = 3
-	e, count := openCounted(t, synth(t, c), "")
+	e, count := openCounted(t, synth(t, c), "", false)
 	ids := goldentest.Prompt(70, c.VocabSize)
 	do(t, e, backend.Row{Tokens: ids, Pages: []backend.PageID{1, 2}})
 	for name, tt := range map[string]struct {
@@ -136,7 +136,7 @@ func TestBytes(t *testing.T) {
 	c.HiddenSize, c.IntermediateSize = 160, 272
 	m := synth(t, c)
 	for _, weights := range []string{"bf16", "w8", "w4"} {
-		e, count := openCounted(t, m, weights)
+		e, count := openCounted(t, m, weights, true)
 		ids := goldentest.Prompt(128, c.VocabSize)
 		pages := []backend.PageID{4, 2}
 		do(t, e, backend.Row{Tokens: ids[:127], Pages: pages})

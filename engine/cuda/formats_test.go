@@ -93,7 +93,7 @@ func closed(t *testing.T, b backend.Backend) {
 // TestFormatsConform: no format makes a row depend on what is beside it.
 func TestFormatsConform(t *testing.T) {
 	c := narrow()
-	c.HiddenSize, c.IntermediateSize = 160, 144
+	c.HiddenSize, c.IntermediateSize = 160, 272
 	m, d := synth(t, c), device(t)
 	for _, weights := range []string{"w4", "w8"} {
 		if weights == "w8" && os.Getenv("PACELINE_DEEP") == "" {
