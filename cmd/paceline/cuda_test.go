@@ -94,6 +94,7 @@ func TestCUDAFaults(t *testing.T) {
 		{"SIMT_FAIL", "cuGraphLaunch:3=214", exitMachine, "ECC"},
 		{"SIMT_FAIL", "cuDevicePrimaryCtxRetain:1=46", exitRequest, "another process has the device"},
 		{"SIMT_FAIL", "cuMemAlloc:2=2", exitMachine, "for KV pages on device 0"},
+		{"SIMT_FAIL", "cuGraphInstantiateWithFlags:1=2", exitOK, "40 tokens"}, // kernel by kernel, then
 		{"SIMT_MEM_MB", "200", exitMachine, "leaves no room for a KV cache"},
 		{"SIMT_CC", "75", exitRequest, "compute capability 7.5: the kernels multiply bf16"},
 		{"SIMT_NODEVICE", "1", exitRequest, "the driver sees no device"},

@@ -17,6 +17,7 @@ func graphSizes() []int { return []int{8, 32, 64, 128, 256} }
 type graphs struct {
 	exec [2][8]*driver.Exec // without and with a second pass, by size
 	made int
+	full bool // the device has no memory for more: steps go kernel by kernel
 }
 
 // graphFor gives the graph for a step of so many tokens, each of which may have one head, without whole units. It
@@ -31,7 +32,14 @@ func (e *engine) graphFor(tokens, heads int, f filled) (*driver.Exec, error) {
 		}
 		at := &e.graphs.exec[flag(f.second)][i]
 		if *at == nil {
+			if e.graphs.full {
+				return nil, nil
+			}
 			x, err := e.buildGraph(size, f.second)
+			if errors.Is(err, driver.ErrOutOfMemory) {
+				e.graphs.full = true
+				return nil, nil
+			}
 			if err != nil {
 				return nil, fmt.Errorf("build the graph for %d tokens: %w", size, err)
 			}

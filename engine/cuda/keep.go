@@ -23,7 +23,7 @@ type results struct {
 
 // keep brings logits of the heads from from on to the host, as the model gave them: before the second pass
 // edits them. It waits for them.
-func (e *engine) keep(blk *block, fl *flight, from, most int) error {
+func (e *engine) keep(fl *flight, from, most int) error {
 	wanted := e.wanted(fl)
 	for at := from; at < from+most; at += stagedRows {
 		n := min(stagedRows, from+most-at)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/paceline/paceline/engine/backend"
 	"github.com/paceline/paceline/engine/cuda/driver"
+	"github.com/paceline/paceline/engine/cuda/kernels"
 )
 
 // flight is a batch that is launched and not collected.
@@ -78,9 +79,9 @@ func (e *engine) ready(b *backend.Batch) error {
 
 // start sends the step to the device.
 func (e *engine) start(blk *block, fl *flight, f filled) error {
-	finish := uint32(1)
+	finish := uint32(kernels.FinishHead)
 	if f.second {
-		finish = 2
+		finish = kernels.FinishSelect
 	}
 	for i := range blk.heads {
 		blk.heads[i].Logits = uint32(i % keptRows)
@@ -115,7 +116,7 @@ func (e *engine) startEach(blk *block, fl *flight, f filled) error {
 			return err
 		}
 		if f.kept {
-			if err := e.keep(blk, fl, from, most); err != nil {
+			if err := e.keep(fl, from, most); err != nil {
 				return err
 			}
 		}
@@ -130,8 +131,10 @@ func (e *engine) startEach(blk *block, fl *flight, f filled) error {
 
 // broken wraps an error of the driver: after one that loses the device, this backend can't be used again.
 func (e *engine) broken(doing string, err error) error {
-	if errors.Is(err, driver.ErrLost) {
+	if errors.Is(err, driver.ErrLost) && !errors.Is(err, backend.ErrFault) {
 		err = fmt.Errorf("%w: %w", backend.ErrFault, err)
+	}
+	if errors.Is(err, backend.ErrFault) {
 		e.fault = err
 	}
 	return fmt.Errorf("%s: %w", doing, err)
