@@ -16,7 +16,7 @@ for name in cuda cuda/driver; do
 	CGO_ENABLED=0 go test -c -tags native "${strip[@]}" -o "$dir/$(basename "$name").test" "./engine/$name"
 done
 mkdir -p "$dir/testdata" "$dir/cache/kernels"
-cp engine/cuda/driver/testdata/*.cu "$dir/testdata/"
+cp engine/cuda/driver/testdata/* engine/cuda/testdata/* "$dir/testdata/"
 say "cubins" >&2
 CGO_ENABLED=0 go run ./build/kernels -cubins -out "$dir/cache/kernels" -arch "${ARCHS:-sm_80,sm_89,sm_90a}" >&2
 cat >"$dir/run.sh" <<'RUN'

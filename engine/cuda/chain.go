@@ -114,7 +114,7 @@ func (e *engine) headsTo(c *chain, from, most int, last bool) error {
 	p := kernels.HeadParams{
 		Step: e.lists, X: e.at(e.act.x), Norm: e.weights.norm, Matrix: e.weights.head, Logits: e.at(e.act.logits), Best: e.at(e.act.best),
 		Arrived: e.at(e.act.arrived), Drawn: e.drawnPtr, Out: e.outPtr, Number: e.at(e.act.number), DoneAt: doneAt,
-		From: uint32(from), Most: uint32(most), Last: flag(last),
+		From: uint32(from), Most: uint32(most), Last: bit(last),
 	}
 	return add(c, e.ctx, f, grid(blocks, groups), e.shape.Threads(), shared, &p)
 }
@@ -123,12 +123,12 @@ func (e *engine) headsTo(c *chain, from, most int, last bool) error {
 func (e *engine) secondTo(c *chain, from, most int, last bool) error {
 	p := kernels.SelectParams{
 		Step: e.lists, Logits: e.at(e.act.logits), Drawn: e.drawnPtr, Out: e.outPtr,
-		Arrived: e.at(e.act.arrived) + 4*counters, Number: e.at(e.act.number), From: uint32(from), Most: uint32(most), Last: flag(last),
+		Arrived: e.at(e.act.arrived) + 4*counters, Number: e.at(e.act.number), From: uint32(from), Most: uint32(most), Last: bit(last),
 	}
 	return add(c, e.ctx, e.kernels.second, grid(min(most, e.device.SMs)), e.shape.SelectThreads, 0, &p)
 }
 
-func flag(b bool) uint32 {
+func bit(b bool) uint32 {
 	if b {
 		return 1
 	}

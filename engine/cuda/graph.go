@@ -30,7 +30,7 @@ func (e *engine) graphFor(tokens, heads int, f filled) (*driver.Exec, error) {
 		if tokens > size || size > keptRows && f.second {
 			continue
 		}
-		at := &e.graphs.exec[flag(f.second)][i]
+		at := &e.graphs.exec[bit(f.second)][i]
 		if *at == nil {
 			if e.graphs.full {
 				return nil, nil

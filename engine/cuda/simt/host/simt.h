@@ -150,10 +150,15 @@ DEV double dmul_rn(double a, double b) { return a * b; }
 DEV double dadd_rn(double a, double b) { return a + b; }
 DEV double ddiv_rn(double a, double b) { return a / b; }
 DEV u32 fma_bf16x2(u32 a, u32 b, u32 c) {
-    // The product of two bf16 is exact in float; the sum with the third is rounded to odd by way of double.
+    // The product of two bf16 is exact, and its sum with the third is rounded to odd on the way, so that it is rounded
+    // once in the end.
     auto one = [](u32 x, u32 y, u32 z) {
         double d = (double)u2f(x << 16) * u2f(y << 16) + u2f(z << 16);
-        return (u32)f2bf((float)d);
+        float f = (float)d;
+        if (f == d || f != f) return (u32)f2bf(f);
+        u32 bits = f2u(f);
+        if ((f > d) == (f > 0)) bits--; // away from zero: take the one nearer to it
+        return (u32)f2bf(u2f(bits | 1));
     };
     return one(a & 0xffff, b & 0xffff, c & 0xffff) | one(a >> 16, b >> 16, c >> 16) << 16;
 }
