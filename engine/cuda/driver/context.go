@@ -49,8 +49,8 @@ func (d *Driver) Context(index int) (*Context, error) {
 // Info describes the device.
 func (c *Context) Info() DeviceInfo { return c.info }
 
-// Bind makes the context current on this OS thread. It is cheap where it already is, and no other Context of this
-// process was bound there in between.
+// Bind makes the context current on this OS thread. It asks the driver each time, which is cheap: another Context may
+// have been bound there in between, and only the driver knows.
 func (c *Context) Bind() error {
 	if err := c.d.call(cuCtxSetCurrent, c.handle); err != nil {
 		return within(err, "use device %d on this thread", c.info.Index)
@@ -67,7 +67,9 @@ func (c *Context) MemInfo() (free, total int64, err error) {
 }
 
 // Sync waits for everything that was given to the device.
-func (c *Context) Sync() error { return c.d.call(cuCtxSynchronize) }
+func (c *Context) Sync() error {
+	return succeeded(c.d.call(cuCtxSynchronize), "wait for the device")
+}
 
 // own notes something that has to be freed.
 func (c *Context) own(handle uintptr, what string) { c.ledger[handle] = what }

@@ -35,7 +35,7 @@ func (d *Driver) Emulator() (*Emulator, error) {
 	}
 	e := &Emulator{symbols: map[string]uintptr{}}
 	for _, name := range []string{"simtCounters", "simtForget", "simtTraffic", "simtCalls", "simtLeaks"} {
-		a, err := purego.Dlsym(d.library, name)
+		a, err := lookUp(d.library, name)
 		if err != nil {
 			return nil, fmt.Errorf("%s lacks %s: build the emulator anew", d.path, name)
 		}

@@ -1,7 +1,9 @@
 package driver_test
 
 import (
+	"cmp"
 	"errors"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -31,7 +33,7 @@ func TestFaults(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		m := must[driver.Module](t)(c.Load(code(t)))
+		m := must[driver.Module](t)(c.Load(code(t, c)))
 		f := must[driver.Func](t)(m.Func("add"))
 		s := must[driver.Stream](t)(c.NewStream())
 		p := must[driver.Ptr](t)(c.Alloc("numbers", 4))
@@ -79,9 +81,18 @@ func alloc2(t *testing.T) error {
 }
 
 func TestNoDriver(t *testing.T) {
-	_, err := driver.Open("/nonexistent/libcuda.so.1")
-	if !errors.Is(err, driver.ErrNoDriver) || !strings.Contains(err.Error(), "/nonexistent/libcuda.so.1") || !strings.Contains(err.Error(), "install NVIDIA's driver") {
-		t.Errorf("got %v", err)
+	t.Setenv("CUDA_LIB", "/nonexistent/of/the/environment.so")
+	for _, path := range []string{"/nonexistent/libcuda.so.1", ""} {
+		want := cmp.Or(path, os.Getenv("CUDA_LIB"))
+		_, err := driver.Open(path)
+		if !errors.Is(err, driver.ErrNoDriver) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "install NVIDIA's driver") {
+			t.Errorf("got %v, want ErrNoDriver and %s", err, want)
+		}
+	}
+	// A library that is no driver.
+	_, err := driver.Open("libc.so.6")
+	if !errors.Is(err, driver.ErrNoDriver) || !strings.Contains(err.Error(), "libc.so.6 lacks cuInit") {
+		t.Errorf("opened libc with error %v", err)
 	}
 }
 

@@ -109,7 +109,9 @@ func (g *Graph) Instantiate() (*Exec, error) {
 func (x *Exec) Nodes() int { return x.nodes }
 
 // Upload brings the graph to the device before its first launch.
-func (x *Exec) Upload(s Stream) error { return x.c.d.call(cuGraphUpload, x.h, s.h) }
+func (x *Exec) Upload(s Stream) error {
+	return succeeded(x.c.d.call(cuGraphUpload, x.h, s.h), "upload a graph")
+}
 
 // Launch gives the graph to a stream. It allocates nothing.
 func (x *Exec) Launch(s Stream) error {

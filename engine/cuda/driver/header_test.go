@@ -45,7 +45,9 @@ func headerCheck() string {
 	// Without the header's own renaming of functions, so that each name is itself.
 	b.WriteString("#define __CUDA_API_VERSION_INTERNAL\n#include <cuda.h>\n#include <cstddef>\n#include <type_traits>\n")
 	for e, s := range table() {
-		fmt.Fprintf(&b, "static_assert(std::is_same<decltype(&::%s), %s (*)(%s)>::value, \"entry %d\");\n", s.names[0], s.result, s.params, e)
+		for _, name := range s.names {
+			fmt.Fprintf(&b, "static_assert(std::is_same<decltype(&::%s), %s (*)(%s)>::value, \"entry %d\");\n", name, s.result, s.params, e)
+		}
 	}
 	size := func(c string, n uintptr) {
 		fmt.Fprintf(&b, "static_assert(sizeof(%s) == %d, \"size of %s\");\n", c, n, c)

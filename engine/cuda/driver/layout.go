@@ -48,7 +48,6 @@ type edgeData struct {
 }
 
 const (
-	attrMaxThreads   = 1  // CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK
 	attrClock        = 13 // CLOCK_RATE, kHz
 	attrSMs          = 16 // MULTIPROCESSOR_COUNT
 	attrComputeMode  = 20 // COMPUTE_MODE

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"unsafe"
@@ -44,7 +45,7 @@ func (c *Context) Pinned(name string, n int64) (Pinned, error) {
 	}
 	p := c.s.pointer(0)
 	if err := c.d.call(cuMemHostGetDevicePointer, c.s.out(0), p, 0); err != nil {
-		return Pinned{}, within(err, "map %s for the device", name)
+		return Pinned{}, errors.Join(within(err, "map %s for the device", name), c.d.call(cuMemFreeHost, p))
 	}
 	b := unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&p))), n)
 	clear(b)
@@ -93,27 +94,42 @@ func (c *Context) DtoH(to []byte, from Ptr) error {
 
 // HtoDAsync copies pinned memory to the device, in the order of the stream.
 func (c *Context) HtoDAsync(to Ptr, from []byte, s Stream) error {
-	return c.d.call(cuMemcpyHtoDAsync, uintptr(to), address(from), uintptr(len(from)), s.h)
+	if err := c.d.call(cuMemcpyHtoDAsync, uintptr(to), address(from), uintptr(len(from)), s.h); err != nil {
+		return within(err, "copy %d bytes to the device in a stream", len(from))
+	}
+	return nil
 }
 
 // DtoHAsync copies from the device to pinned memory, in the order of the stream.
 func (c *Context) DtoHAsync(to []byte, from Ptr, s Stream) error {
-	return c.d.call(cuMemcpyDtoHAsync, address(to), uintptr(from), uintptr(len(to)), s.h)
+	if err := c.d.call(cuMemcpyDtoHAsync, address(to), uintptr(from), uintptr(len(to)), s.h); err != nil {
+		return within(err, "copy %d bytes from the device in a stream", len(to))
+	}
+	return nil
 }
 
 // DtoDAsync copies n bytes within the device.
 func (c *Context) DtoDAsync(to, from Ptr, n int64, s Stream) error {
-	return c.d.call(cuMemcpyDtoDAsync, uintptr(to), uintptr(from), uintptr(n), s.h)
+	if err := c.d.call(cuMemcpyDtoDAsync, uintptr(to), uintptr(from), uintptr(n), s.h); err != nil {
+		return within(err, "copy %d bytes within the device", n)
+	}
+	return nil
 }
 
 // Memset8Async sets n bytes.
 func (c *Context) Memset8Async(p Ptr, v byte, n int64, s Stream) error {
-	return c.d.call(cuMemsetD8Async, uintptr(p), uintptr(v), uintptr(n), s.h)
+	if err := c.d.call(cuMemsetD8Async, uintptr(p), uintptr(v), uintptr(n), s.h); err != nil {
+		return within(err, "set %d bytes on the device", n)
+	}
+	return nil
 }
 
 // Memset32Async sets n words of four bytes.
 func (c *Context) Memset32Async(p Ptr, v uint32, n int64, s Stream) error {
-	return c.d.call(cuMemsetD32Async, uintptr(p), uintptr(v), uintptr(n), s.h)
+	if err := c.d.call(cuMemsetD32Async, uintptr(p), uintptr(v), uintptr(n), s.h); err != nil {
+		return within(err, "set %d words on the device", n)
+	}
+	return nil
 }
 
 // succeeded is within for a call that may have succeeded.

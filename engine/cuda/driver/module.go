@@ -48,7 +48,7 @@ func (m Module) Valid() bool { return m.h != 0 }
 // Unload frees the module; its kernels can't be launched any more.
 func (m Module) Unload() error {
 	if err := m.c.d.call(cuModuleUnload, m.h); err != nil {
-		return err
+		return within(err, "unload a module")
 	}
 	m.c.disown(m.h)
 	return nil

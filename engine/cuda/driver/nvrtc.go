@@ -40,6 +40,9 @@ type Result struct {
 // OpenNVRTC opens the compiler: path, or where that is empty the first that is found (see findNVRTC). Its errors
 // wrap ErrNoNVRTC and say what to install.
 func OpenNVRTC(path string) (*NVRTC, error) {
+	if err := supported(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoNVRTC, err)
+	}
 	places := []string{path}
 	if path == "" {
 		places = findNVRTC()
@@ -67,12 +70,12 @@ func openNVRTC(path string) (*NVRTC, error) {
 			return nil, err
 		}
 		for _, b := range builtins {
-			if _, err := purego.Dlopen(b, purego.RTLD_NOW|purego.RTLD_GLOBAL); err != nil {
+			if _, err := openLibrary(b, true); err != nil {
 				return nil, fmt.Errorf("open %s: %w", b, err)
 			}
 		}
 	}
-	h, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+	h, err := openLibrary(path, false)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -81,7 +84,7 @@ func openNVRTC(path string) (*NVRTC, error) {
 		"nvrtcVersion", "nvrtcGetErrorString", "nvrtcGetNumSupportedArchs", "nvrtcGetSupportedArchs", "nvrtcCreateProgram", "nvrtcDestroyProgram", "nvrtcCompileProgram",
 		"nvrtcGetCUBINSize", "nvrtcGetCUBIN", "nvrtcGetPTXSize", "nvrtcGetPTX", "nvrtcGetProgramLogSize", "nvrtcGetProgramLog",
 	} {
-		if n.calls[name], err = purego.Dlsym(h, name); err != nil {
+		if n.calls[name], err = lookUp(h, name); err != nil {
 			return nil, fmt.Errorf("%s lacks %s: too old, take CUDA 12 or newer", path, name)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"syscall"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -30,8 +29,11 @@ type Driver struct {
 const Oldest = 12000
 
 // Open opens the driver: path, or where that is empty the library that the environment's CUDA_LIB names, or the
-// system's. Its errors wrap ErrNoDriver where there is none that can be used.
+// system's. Its errors wrap ErrNoDriver where there is none that can be used. It stays open as long as the process.
 func Open(path string) (*Driver, error) {
+	if err := supported(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoDriver, err)
+	}
 	h, path, err := dlopen(path)
 	if err != nil {
 		return nil, err
@@ -39,7 +41,7 @@ func Open(path string) (*Driver, error) {
 	d := &Driver{path: path, library: h, lists: sync.Pool{New: func() any { return new([maxArgs]uintptr) }}}
 	for e, s := range table() {
 		for _, name := range s.names {
-			if d.calls[e], err = purego.Dlsym(h, name); err == nil {
+			if d.calls[e], err = lookUp(h, name); err == nil {
 				break
 			}
 		}
@@ -47,25 +49,33 @@ func Open(path string) (*Driver, error) {
 			return nil, fmt.Errorf("%w: %s lacks %s: the driver is too old; install NVIDIA's driver 525 or newer", ErrNoDriver, path, s.names[0])
 		}
 	}
-	if a, err := purego.Dlsym(h, "simtLastError"); err == nil {
+	if a, err := lookUp(h, "simtLastError"); err == nil {
 		d.detail = a
 	}
 	if d.scratch, err = newScratch(); err != nil {
 		return nil, err
 	}
 	if d.errors, err = newScratch(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, d.scratch.free())
 	}
-	if err := d.call(cuInit, 0); err != nil {
-		return nil, within(err, "start the driver %s", path)
-	}
-	if err := d.call(cuDriverGetVersion, d.scratch.out(0)); err != nil {
-		return nil, within(err, "ask the driver for its version")
-	}
-	if d.version = int(d.scratch.int32(0)); d.version < Oldest {
-		return nil, fmt.Errorf("%w: %s speaks CUDA %d.%d: too old; install NVIDIA's driver 525 or newer (CUDA 12.0)", ErrNoDriver, path, d.version/1000, d.version%1000/10)
+	if err := d.start(); err != nil {
+		return nil, errors.Join(err, d.scratch.free(), d.errors.free())
 	}
 	return d, nil
+}
+
+// start initialises the driver and asks for its version.
+func (d *Driver) start() error {
+	if err := d.call(cuInit, 0); err != nil {
+		return within(err, "start the driver %s", d.path)
+	}
+	if err := d.call(cuDriverGetVersion, d.scratch.out(0)); err != nil {
+		return within(err, "ask the driver for its version")
+	}
+	if d.version = int(d.scratch.int32(0)); d.version < Oldest {
+		return fmt.Errorf("%w: %s speaks CUDA %d.%d: too old; install NVIDIA's driver 525 or newer (CUDA 12.0)", ErrNoDriver, d.path, d.version/1000, d.version%1000/10)
+	}
+	return nil
 }
 
 // dlopen tries the places where the driver's library is.
@@ -82,7 +92,7 @@ func dlopen(path string) (uintptr, string, error) {
 	}
 	var first error
 	for _, p := range places {
-		h, err := purego.Dlopen(p, purego.RTLD_NOW|purego.RTLD_LOCAL)
+		h, err := openLibrary(p, false)
 		if err == nil {
 			return h, p, nil
 		}
@@ -118,14 +128,14 @@ const (
 )
 
 func newScratch() (scratch, error) {
-	page, err := syscall.Mmap(-1, 0, scratchSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	page, err := mapPage(scratchSize)
 	if err != nil {
 		return scratch{}, fmt.Errorf("map %d bytes for calls of the driver: %w", scratchSize, err)
 	}
 	return scratch{page}, nil
 }
 
-func (s scratch) free() error { return syscall.Munmap(s.page) }
+func (s scratch) free() error { return unmapPage(s.page) }
 
 func (s scratch) at(offset int) uintptr { return uintptr(unsafe.Pointer(&s.page[offset])) }
 

@@ -27,10 +27,15 @@ func (s Stream) Sync() error {
 }
 
 // Query says whether all its work is done, without waiting.
-func (s Stream) Query() (done bool, err error) { return s.c.d.query(cuStreamQuery, s.h) }
+func (s Stream) Query() (done bool, err error) {
+	done, err = s.c.d.query(cuStreamQuery, s.h)
+	return done, succeeded(err, "ask whether a stream's work is done")
+}
 
 // Wait lets further work of the stream wait for an event.
-func (s Stream) Wait(e Event) error { return s.c.d.call(cuStreamWaitEvent, s.h, e.h, 0) }
+func (s Stream) Wait(e Event) error {
+	return succeeded(s.c.d.call(cuStreamWaitEvent, s.h, e.h, 0), "let a stream wait for an event")
+}
 
 // Destroy frees the stream once its work is done.
 func (s Stream) Destroy() error {
@@ -65,10 +70,15 @@ func (c *Context) NewEvent(timing bool) (Event, error) {
 func (e Event) Valid() bool { return e.h != 0 }
 
 // Record puts the event behind the stream's work so far.
-func (e Event) Record(s Stream) error { return e.c.d.call(cuEventRecord, e.h, s.h) }
+func (e Event) Record(s Stream) error {
+	return succeeded(e.c.d.call(cuEventRecord, e.h, s.h), "record an event")
+}
 
 // Query says whether the work in front of it is done.
-func (e Event) Query() (done bool, err error) { return e.c.d.query(cuEventQuery, e.h) }
+func (e Event) Query() (done bool, err error) {
+	done, err = e.c.d.query(cuEventQuery, e.h)
+	return done, succeeded(err, "ask whether an event is past")
+}
 
 // Sync waits for it, without keeping a core busy.
 func (e Event) Sync() error {
