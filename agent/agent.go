@@ -31,6 +31,7 @@ type Config struct {
 	Model    func(name string) (dir string, err error)
 	Subjects Subjects // what it can measure beside its own build
 	Builds   string   // folder of what it has built; needed with Subjects.Git
+	GPU      string   // index or UUID, for targets of its own engine on one; empty: the first that nobody uses
 	Log      *slog.Logger
 
 	ClaimEvery time.Duration // 0: wire.ClaimEvery

@@ -138,8 +138,8 @@ func (p *provided) greeted(h *wire.Hello) error {
 		}
 		return nil
 	}
-	if p.variant != "" && h.Protocol < wire.VariantProtocol {
-		return notHere("the worker (%s) speaks protocol %d and has no variants of its engine; target %s needs protocol %d: measure a newer build", h.Version, h.Protocol, p.variant, wire.VariantProtocol)
+	if needs := wire.EngineVariants()[p.variant].Protocol(); p.variant != "" && h.Protocol < needs {
+		return notHere("the worker (%s) speaks protocol %d and has no such variant of its engine; target %s needs protocol %d: measure a newer build", h.Version, h.Protocol, p.variant, needs)
 	}
 	if p.hash != "" && h.BinaryHash != "" && h.BinaryHash != p.hash {
 		return notHere("the worker that was started is sha256:%s, and the run wants sha256:%s: the file was replaced in between", h.BinaryHash, p.hash)

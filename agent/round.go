@@ -179,7 +179,7 @@ func (r *round) converse(child *proc.Child, spawned time.Time) (*result.Round, e
 	}
 	order := wire.RoundOrder{
 		Protocol: hello.Hello.Protocol, Run: r.order.Run, Attempt: r.order.Attempt, Round: r.index, Suite: r.order.Suite,
-		Subject: r.order.Subject, ModelDir: r.subject.modelDir, Faults: r.order.Faults, Spawned: spawned, Target: r.subject.target,
+		Subject: r.order.Subject, ModelDir: r.subject.modelDir, Faults: r.order.Faults, Spawned: spawned, Target: r.subject.target, Device: r.agent.cfg.GPU,
 	}
 	if err := wire.WriteFrame(child.Stdin, &wire.Frame{Order: &order}); err != nil {
 		return nil, err

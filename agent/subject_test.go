@@ -122,7 +122,8 @@ func TestGreeting(t *testing.T) {
 	}{
 		"an older worker drives its engine":   {provided{}, ""},
 		"an older worker can't drive servers": {provided{target: &wire.Target{Driver: "openai"}}, "protocol 1"},
-		"an older worker has no variants":     {provided{variant: "engine-w8"}, "no variants of its engine"},
+		"an older worker has no variants":     {provided{variant: "engine-w8"}, "no such variant of its engine"},
+		"an older worker has no GPU":          {provided{variant: "engine-cuda"}, "target engine-cuda needs protocol 4"},
 		"another file":                        {provided{hash: "bb"}, "replaced"},
 		"another commit":                      {provided{revision: "c2"}, "must build the tree"},
 		"as wanted":                           {provided{hash: "aa", revision: "c1"}, ""},

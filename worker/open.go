@@ -23,19 +23,25 @@ type opener func(context.Context, harness.Order) (harness.Opened, error)
 func ownEngine(t *wire.Target) bool { return t == nil || t.Driver == wire.DriverEngine }
 
 // engineOf opens this process's engine, or the variant of it that the order names.
-func engineOf(faults []engine.Fault) opener {
+func engineOf(faults []engine.Fault, gpu *device) opener {
 	return func(ctx context.Context, o harness.Order) (harness.Opened, error) {
 		variant, ok := wire.EngineVariants()[o.Subject.Target]
 		if !ok && o.Subject.Target != wire.DriverEngine && o.Subject.Target != "" {
 			return harness.Opened{}, &wire.Error{Class: wire.ClassMachine, Message: fmt.Sprintf("this worker's engine has no variant %q: update it", o.Subject.Target)}
 		}
+		if (variant.Backend == "cuda") != (gpu != nil) {
+			return harness.Opened{}, &wire.Error{Class: wire.ClassRequest, Message: fmt.Sprintf("target %s computes elsewhere than the run's own: measure it in a run of its own", o.Subject.Target)}
+		}
 		t, err := targetengine.Open(ctx, engine.Options{
-			ModelDir: o.ModelDir, Faults: faults, ContextHint: contextOf(o.Cells), Weights: variant.Weights, Speculate: variant.Speculate,
+			ModelDir: o.ModelDir, Backend: variant.Backend, Device: gpu.id(), Faults: faults, ContextHint: contextOf(o.Cells), Weights: variant.Weights, Speculate: variant.Speculate,
 		})
 		if err != nil {
 			return harness.Opened{}, err
 		}
 		if err := fits(o.Cells, t.Context()); err != nil {
+			return harness.Opened{}, errors.Join(err, t.Close())
+		}
+		if err := gpu.opened(ctx); err != nil {
 			return harness.Opened{}, errors.Join(err, t.Close())
 		}
 		return harness.Opened{Target: t, Tokenizer: t.Tokenizer()}, nil

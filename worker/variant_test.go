@@ -2,7 +2,6 @@ package worker
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -15,15 +14,19 @@ import (
 
 // TestVariants: what suites may name is what a worker can open, and nothing else.
 func TestVariants(t *testing.T) {
-	if got, want := slices.Sorted(maps.Keys(wire.EngineVariants())), spec.Variants(); !slices.Equal(got, want) {
-		t.Errorf("workers have %v, suites may name %v", got, want)
-	}
+	known := wire.EngineVariants()
 	for _, name := range spec.Variants() {
-		if base, _ := spec.VariantOf(name); base != wire.DriverEngine || !wire.OwnEngine(name) {
-			t.Errorf("%s is a variant of %q", name, base)
+		base, _ := spec.VariantOf(name)
+		if v, ok := known[name]; !ok || !wire.OwnEngine(base) || v.Backend != known[base].Backend {
+			t.Errorf("%s is a variant of %q: %+v", name, base, v)
 		}
 	}
-	_, err := engineOf(nil)(t.Context(), harness.Order{Subject: result.Subject{Target: "engine-w6"}, ModelDir: t.TempDir()})
+	for name, v := range known { // what isn't named by a workload is another device
+		if !slices.Contains(spec.Variants(), name) && v != (wire.EngineVariant{Backend: v.Backend}) {
+			t.Errorf("no workload may name %s: %+v", name, v)
+		}
+	}
+	_, err := engineOf(nil, nil)(t.Context(), harness.Order{Subject: result.Subject{Target: "engine-w6"}, ModelDir: t.TempDir()})
 	if err == nil || !strings.Contains(err.Error(), `no variant "engine-w6"`) {
 		t.Errorf("a variant that isn't one: %v", err)
 	}

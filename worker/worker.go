@@ -89,13 +89,24 @@ func run(ctx context.Context, o *wire.RoundOrder, self Self, w *writer) (*result
 	if err != nil {
 		return nil, &wire.Error{Class: wire.ClassRequest, Message: err.Error()}
 	}
-	samplers := openSamplers()
+	gpu, err := deviceOf(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer gpu.close()
+	samplers, err := openSamplers(gpu)
+	if err != nil {
+		return nil, err
+	}
 	defer closeSamplers(samplers)
 	env, err := probe.Fingerprint(ctx, samplers)
 	if err != nil {
 		env.Software = map[string]string{"fingerprint": err.Error()} // what is known is still worth having
 	}
-	open := engineOf(faults)
+	if err := gpu.class(&env); err != nil {
+		return nil, err
+	}
+	open := engineOf(faults, gpu)
 	order := harness.Order{
 		Run: o.Run, Attempt: o.Attempt, Index: o.Round, Cells: cells, Subject: o.Subject, ModelDir: o.ModelDir,
 		Faults: o.Faults, Spawned: o.Spawned,
@@ -111,6 +122,7 @@ func run(ctx context.Context, o *wire.RoundOrder, self Self, w *writer) (*result
 		Null:        func() target.Target { return null.New() },
 		Samplers:    samplers,
 		Environment: env,
+		Foreign:     gpu.foreign(),
 		Emit: harness.Emit{
 			Progress: func(p harness.Progress) { w.send(&wire.Frame{Progress: progress(p)}) },
 			Samples:  func(s []result.Sample) { w.send(&wire.Frame{Samples: s}) },
@@ -137,13 +149,21 @@ func parseFaults(texts []string) ([]engine.Fault, error) {
 	return out, nil
 }
 
-// openSamplers are the sources that this machine has.
-func openSamplers() []probe.Sampler {
+// openSamplers are the sources that this machine has; of its GPUs the subject's, where
+// it has one.
+func openSamplers(gpu *device) ([]probe.Sampler, error) {
 	out := []probe.Sampler{host.Open()}
-	if gpu, err := nvml.Open(); err == nil {
-		out = append(out, gpu)
+	if gpu != nil {
+		s, err := nvml.Open(gpu.UUID)
+		if err != nil {
+			return nil, &wire.Error{Class: wire.ClassMachine, Message: err.Error()}
+		}
+		return append(out, s), nil
 	}
-	return out
+	if s, err := nvml.Open(); err == nil {
+		out = append(out, s)
+	}
+	return out, nil
 }
 
 func closeSamplers(samplers []probe.Sampler) {
@@ -172,7 +192,7 @@ func classify(err error) *wire.Error {
 	if errors.Is(err, harness.ErrUnsupported) {
 		return &wire.Error{Class: wire.ClassRequest, Message: err.Error()}
 	}
-	if errors.Is(err, backend.ErrUnavailable) {
+	if errors.Is(err, backend.ErrUnavailable) || errors.Is(err, backend.ErrFault) || errors.Is(err, engine.ErrMemory) {
 		return &wire.Error{Class: wire.ClassMachine, Message: err.Error()}
 	}
 	return &wire.Error{Class: wire.ClassSubject, Message: err.Error()}

@@ -57,7 +57,7 @@ func spoilt(trials []result.Trial) int {
 	n := 0
 	for _, t := range trials {
 		passing := slices.ContainsFunc(t.Reasons, func(r result.Reason) bool {
-			return !r.Warn && slices.Contains([]string{"client_lag", "client_cpu", "steal", "throttled"}, r.Code)
+			return !r.Warn && slices.Contains([]string{"client_lag", "client_cpu", "steal", "throttled", "foreign"}, r.Code)
 		})
 		lasting := slices.ContainsFunc(t.Reasons, func(r result.Reason) bool {
 			return !r.Warn && slices.Contains([]string{"errors", "osl", "cache", "noise_floor", "ecc", "empty"}, r.Code)
@@ -158,7 +158,7 @@ func (r *round) trial(e *execution, index int, low floor, truth func(*exchange, 
 	reasons = append(reasons, judgeCache(e.cell, w, headOf(e.cell, r.tok, target.TraitsOf(r.target)))...)
 	reasons = append(reasons, r.telemetry.throttled(s)...)
 	if r.deps.Environment.Hardware.GPUCount > 0 {
-		reasons = append(reasons, judgeGPUs(r.telemetry.gpus(s))...)
+		reasons = append(reasons, judgeGPUs(r.telemetry.gpus(s), r.deps.Foreign)...)
 	}
 	reasons = append(reasons, low.under(values, e.cell.Validity.NoiseFloor)...)
 	t := result.Trial{
@@ -236,6 +236,9 @@ func (r *round) usage(ctx context.Context, out *result.CellResult) {
 	bytes("mem_peak_alloc", u.PeakAlloc)
 	if r.first { // the peak of a process that held another subject before is not this one's
 		bytes("mem_peak_process", u.ProcessRSSPeak)
+		if r.deps.Environment.Hardware.GPUCount > 0 {
+			bytes("mem_peak_device", r.telemetry.devicePeak())
+		}
 	}
 	if u.KVBytesPerToken != nil {
 		out.Values = append(out.Values, result.Value{Metric: "kv_bytes_per_token", Value: *u.KVBytesPerToken, N: 1})

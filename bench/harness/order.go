@@ -52,6 +52,9 @@ type Deps struct {
 	// are held against a trial only where its hardware class names GPUs, because the
 	// subject then uses them.
 	Environment result.Environment
+	// Foreign tells which processes that compute on the subject's GPUs aren't the
+	// subject's; a trial beside one is invalid. nil: nobody knows.
+	Foreign func(pids []int) []int
 	// Probe is the machine probe, run after the subject's first request ("before")
 	// and after its last ("after"); nil: none. Where the subject computes in this
 	// process, another one must do the probing: its buffers would count as the

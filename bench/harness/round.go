@@ -1,9 +1,11 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -147,7 +149,7 @@ func (r *round) warnings() []result.Reason {
 		reasons = append(reasons, result.Reason{Code: "unsupported", Warn: true, Detail: note})
 	}
 	env := r.deps.Environment
-	if cores := env.Hardware.Cores; cores > 0 && env.Load1 > float64(cores)/2 {
+	if cores := cmp.Or(env.Hardware.Cores, runtime.NumCPU()); env.Load1 > float64(cores)/2 {
 		reasons = append(reasons, result.Reason{
 			Code: "busy", Warn: true,
 			Detail: fmt.Sprintf("the machine had a load of %.2f on %d cores before the round", env.Load1, cores),

@@ -164,7 +164,7 @@ func (h *hot) Name() string                                        { return "hot
 func (h *hot) Describe(context.Context, *result.Environment) error { return nil }
 func (h *hot) Close() error                                        { return nil }
 func (h *hot) Sample(context.Context) (probe.Reading, error) {
-	return probe.Reading{At: time.Now(), GPUs: []probe.GPUReading{{UUID: "g", Throttle: []string{h.throttle}}}}, nil
+	return probe.Reading{At: time.Now(), GPUs: []probe.GPUReading{{UUID: "g", Throttle: []string{h.throttle}, MemoryUsedBytes: new(int64(5 << 30))}}}, nil
 }
 
 func TestInvalidTrials(t *testing.T) {
@@ -224,6 +224,8 @@ func TestInvalidTrials(t *testing.T) {
 		},
 		{name: "throttled GPU", deps: Deps{Environment: gpus, Samplers: []probe.Sampler{&hot{probe.ThrottleHWThermal}}}, invalid: []string{"throttled"}},
 		{name: "throttled GPU that isn't used", deps: Deps{Samplers: []probe.Sampler{&hot{probe.ThrottleHWThermal}}}},
+		{name: "a process that isn't the subject's", deps: Deps{Environment: gpus, Samplers: []probe.Sampler{&hot{}}, Foreign: func([]int) []int { return []int{4711} }}, invalid: []string{"foreign"}},
+		{name: "processes of the subject's only", deps: Deps{Environment: gpus, Samplers: []probe.Sampler{&hot{}}, Foreign: func([]int) []int { return nil }}},
 		{name: "power cap only warns", deps: Deps{Environment: gpus, Samplers: []probe.Sampler{&hot{probe.ThrottleSWPowerCap}}}, warned: []string{"throttled"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -121,6 +121,27 @@ func (t *telemetry) gpus(w span) []probe.Reading {
 	return in
 }
 
+// devicePeak is the most memory that was used on the GPUs together so far, in bytes;
+// nil where they don't tell.
+func (t *telemetry) devicePeak() *int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var peak *int64
+	for _, r := range t.readings {
+		var sum int64
+		for _, g := range r.GPUs {
+			if g.MemoryUsedBytes == nil {
+				return nil
+			}
+			sum += *g.MemoryUsedBytes
+		}
+		if len(r.GPUs) > 0 && (peak == nil || sum > *peak) {
+			peak = &sum
+		}
+	}
+	return peak
+}
+
 func (t *telemetry) errors() []error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/paceline/paceline/bench/metric"
@@ -74,14 +75,24 @@ func firstLength(samples []result.Sample) string {
 }
 
 // judgeGPUs gives the reasons that GPU telemetry has against a window; a software
-// power cap is normal on a loaded GPU and only warns.
-func judgeGPUs(readings []probe.Reading) []result.Reason {
+// power cap is normal on a loaded GPU and only warns. foreign may be nil.
+func judgeGPUs(readings []probe.Reading, foreign func(pids []int) []int) []result.Reason {
+	others, shared := map[int]bool{}, 0
 	seen := map[string]int{}
 	total := 0
 	ecc := map[string][2]uint64{}
 	for _, r := range readings {
 		for _, g := range r.GPUs {
 			total++
+			if foreign != nil {
+				pids := foreign(g.Processes)
+				for _, p := range pids {
+					others[p] = true
+				}
+				if len(pids) > 0 {
+					shared++
+				}
+			}
 			for _, name := range g.Throttle {
 				seen[name]++
 			}
@@ -103,6 +114,11 @@ func judgeGPUs(readings []probe.Reading) []result.Reason {
 				Detail: fmt.Sprintf("%d of %d GPU readings show %s", n, total, name),
 			})
 		}
+	}
+	if shared > 0 {
+		reasons = append(reasons, result.Reason{
+			Code: "foreign", Detail: fmt.Sprintf("%d of %d GPU readings show processes that aren't the subject's: %v", shared, total, slices.Sorted(maps.Keys(others))),
+		})
 	}
 	for uuid, e := range ecc {
 		if e[1] > e[0] {

@@ -126,6 +126,10 @@ func Table() []Def {
 			Meaning: "largest resident set of the subject's process",
 		},
 		{
+			Name: "mem_peak_device", Unit: "B", Better: LowerIsBetter, Stats: one, Version: 1, Source: System,
+			Meaning: "most memory in use on the subject's GPUs, as their driver counts it: the subject's, the driver's own and anybody else's",
+		},
+		{
 			Name: "kv_bytes_per_token", Unit: "B/tok", Better: LowerIsBetter, Stats: one, Version: 1, Source: Engine,
 			Meaning: "bytes of KV cache for one position",
 		},

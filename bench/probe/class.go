@@ -9,8 +9,8 @@ import (
 	"github.com/paceline/paceline/bench/result"
 )
 
-// GPUClass fills in the GPU part of the hardware class for a target that uses the
-// given GPUs, which must be alike.
+// GPUClass makes the hardware class that of a target that uses the given GPUs, which
+// must be alike. Its CPU part goes: what measures on a GPU is compared whatever host it has.
 func GPUClass(hw *result.Hardware, gpus []result.GPU) error {
 	if len(gpus) == 0 {
 		return errors.New("name the GPU class: no GPU is used")
@@ -26,6 +26,7 @@ func GPUClass(hw *result.Hardware, gpus []result.GPU) error {
 	if err != nil {
 		return fmt.Errorf("name the GPU class: driver version %q has no major number", first.Driver)
 	}
+	hw.CPUModel, hw.Cores, hw.ISA, hw.Governor = "", 0, "", ""
 	hw.GPUModel, hw.GPUCount, hw.GPUMemory, hw.GPUMIG = first.Model, len(gpus), first.MemoryBytes, first.MIG
 	hw.GPUPower = strconv.FormatFloat(first.PowerLimitW, 'f', 0, 64) + " W"
 	hw.DriverMajor = n

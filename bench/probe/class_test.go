@@ -20,14 +20,17 @@ func TestGPUClass(t *testing.T) {
 		want result.Hardware
 		ok   bool
 	}{
-		{"two alike", []result.GPU{h100, h100}, result.Hardware{CPUModel: "kept", GPUModel: h100.Model, GPUCount: 2, GPUMemory: 80 << 30, GPUPower: "700 W", DriverMajor: 570}, true},
-		{"two models", []result.GPU{h100, l4}, result.Hardware{CPUModel: "kept"}, false},
-		{"two power limits", []result.GPU{h100, capped}, result.Hardware{CPUModel: "kept"}, false},
-		{"none", nil, result.Hardware{CPUModel: "kept"}, false},
-		{"driver without a number", []result.GPU{odd}, result.Hardware{CPUModel: "kept"}, false},
+		{"two alike", []result.GPU{h100, h100}, result.Hardware{GPUModel: h100.Model, GPUCount: 2, GPUMemory: 80 << 30, GPUPower: "700 W", DriverMajor: 570}, true},
+		{"two models", []result.GPU{h100, l4}, result.Hardware{}, false},
+		{"two power limits", []result.GPU{h100, capped}, result.Hardware{}, false},
+		{"none", nil, result.Hardware{}, false},
+		{"driver without a number", []result.GPU{odd}, result.Hardware{}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			hw := result.Hardware{CPUModel: "kept"}
+			hw := result.Hardware{CPUModel: "a CPU", Cores: 8, ISA: "avx2", Governor: "performance"}
+			if !c.ok {
+				c.want = hw
+			}
 			err := GPUClass(&hw, c.gpus)
 			if (err == nil) != c.ok || hw != c.want {
 				t.Errorf("class %+v, error %v; want %+v, ok %v", hw, err, c.want, c.ok)

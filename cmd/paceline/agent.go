@@ -168,7 +168,7 @@ func newAgent(o agentOptions) (*agent.Agent, error) {
 	a, err := agent.New(agent.Config{
 		ID: o.id, Build: version, Devices: []string{"cpu"}, Labels: o.labels, Spool: o.spool, Bus: o.bus,
 		Worker: []string{self, "worker"}, Probe: []string{self, "probe"},
-		HostLock: hostLock(), Model: o.config.catalogue(o.model), Subjects: o.config.subjects, Builds: o.builds, Log: o.log,
+		HostLock: hostLock(), Model: o.config.catalogue(o.model), Subjects: o.config.subjects, Builds: o.builds, GPU: o.config.gpu, Log: o.log,
 	})
 	if err != nil {
 		return nil, fail(exitMachine, "%w", err)

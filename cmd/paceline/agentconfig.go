@@ -36,6 +36,7 @@ type agentConfigText struct {
 		Git      *gitEntry     `yaml:"git"`
 		Images   []imageEntry  `yaml:"images"`
 	} `yaml:"builds"`
+	GPU string `yaml:"device"` // index or UUID, for engine-cuda and its variants
 }
 
 type targetEntry struct {
@@ -78,6 +79,7 @@ type imageEntry struct {
 type agentConfig struct {
 	subjects agent.Subjects
 	models   map[string]string // name → folder
+	gpu      string            // index or UUID, for the engine's own targets on one; empty: the first that is unused
 }
 
 // catalogue finds a model by its name here, else by otherwise.
@@ -124,6 +126,7 @@ func parseAgentConfig(path string, text []byte) (agentConfig, error) {
 	m := agentConfig{models: map[string]string{}, subjects: agent.Subjects{
 		Targets: map[string]agent.Target{}, Binaries: map[string]string{}, Images: map[string]string{},
 	}}
+	m.gpu = f.GPU
 	var errs []error
 	wrong := func(where string, err error) {
 		if err != nil {

@@ -25,6 +25,7 @@ targets:
     gpus: 1
   lab: {url: "http://lab:8000", api_key_env: LAB_KEY, served_model: qwen}
 models: {qwen: models/qwen, abs: /m}
+device: 1
 builds:
   binaries:
     - {sha256: "ABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABAB", path: bin/llama-server}
@@ -48,6 +49,9 @@ func TestAgentConfig(t *testing.T) {
 	}
 	if lab := m.subjects.Targets["lab"]; lab.URL != "http://lab:8000" || lab.APIKeyEnv != "LAB_KEY" || lab.Served != "qwen" {
 		t.Errorf("lab %+v", lab)
+	}
+	if m.gpu != "1" {
+		t.Errorf("gpu %q", m.gpu)
 	}
 	if got := m.subjects.Binaries[strings.Repeat("ab", 32)]; got != "/etc/paceline/bin/llama-server" {
 		t.Errorf("binary %q: relative paths begin where the file lies", got)

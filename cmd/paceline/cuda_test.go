@@ -112,3 +112,14 @@ func TestModelSpeed(t *testing.T) {
 	paceline(t, "doctor", "--model-speed").expect(t, exitOK, "MODELLED, not measured", "146 launches", "H200")
 	paceline(t, "doctor", "--model-speed", "--json").expect(t, exitRequest, "give it alone")
 }
+
+// TestRunOnGPU: a suite on a GPU needs one that can be looked at; a machine without is told so, and it's no regression.
+func TestRunOnGPU(t *testing.T) {
+	if _, err := os.Stat("/dev/nvidia0"); err == nil {
+		t.Skip("skipped: this machine has a GPU, where the suite would run")
+	}
+	data := t.TempDir()
+	paceline(t, "run", quick(t), "--target", "engine-cuda", "--data", data).expect(t, exitMachine, "libnvidia-ml.so.1", "no NVIDIA driver")
+	paceline(t, "run", quick(t), "--device", "0", "--data", data).expect(t, exitRequest, "--target engine-cuda")
+	paceline(t, "run", quick(t), "--target", "engine-cude", "--data", data).expect(t, exitRequest, `did you mean "engine-cuda"?`)
+}

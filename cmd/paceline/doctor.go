@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/paceline/paceline/agent"
 	"github.com/paceline/paceline/bench/harness"
 	"github.com/paceline/paceline/bench/probe"
+	"github.com/paceline/paceline/bench/probe/exclusive"
 	"github.com/paceline/paceline/bench/probe/health"
 	"github.com/paceline/paceline/bench/probe/host"
 	"github.com/paceline/paceline/bench/probe/nvml"
@@ -259,7 +261,11 @@ func doctorTargets(gpus []health.GPU) []machine.Target {
 	}
 	targets := []machine.Target{engine}
 	for _, g := range gpus {
-		targets = append(targets, machine.Target{Name: "gpu", Device: g.Model, Why: "its clocks, power and temperature are recorded with every round; the embedded engine computes on the CPU"})
+		t := machine.Target{Name: "engine-cuda", Device: fmt.Sprintf("GPU %d, %s", g.Index, g.Model), OK: engine.OK, Why: engine.Why}
+		if err := exclusive.Unused(g); err != nil && t.OK {
+			t.OK, t.Why = false, err.Error()
+		}
+		targets = append(targets, t)
 	}
 	return targets
 }

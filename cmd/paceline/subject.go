@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -40,6 +41,7 @@ type subjectFlags struct {
 	served    string
 	target    string
 	config    string
+	gpu       string
 }
 
 // defaultTarget is the name of a server that has no other.
@@ -55,7 +57,8 @@ func (f *subjectFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.apiKeyEnv, "api-key-env", "", "environment variable that holds the server's API key")
 	fl.StringVar(&f.dialect, "dialect", "", "what the server understands beyond OpenAI's API: "+strings.Join(openai.Dialects(), ", ")+" (default: recognised)")
 	fl.StringVar(&f.served, "served-model", "", "the model as the server names it (default: the only one that it lists)")
-	fl.StringVar(&f.target, "target", "", "name of the target: one of this machine's configuration, or the name under which --url or --launch is stored (default: server)")
+	fl.StringVar(&f.target, "target", "", "name of the target: engine-cuda (the engine on a GPU) or another of the engine's own, one of this machine's configuration, or the name under which --url or --launch is stored (default: server)")
+	fl.StringVar(&f.gpu, "device", "", "index or UUID of the GPU for --target engine-cuda and its variants (default: the machine's configuration, else the first that nobody uses)")
 	fl.StringVar(&f.config, "agent-config", "", "this machine's configuration (default: agent.yml in the data folder, where there is one)")
 }
 
@@ -68,6 +71,7 @@ func (f *subjectFlags) local() string {
 		{"--launch", f.launch},
 		{"--target", f.target},
 		{"--agent-config", f.config},
+		{"--device", f.gpu},
 	} {
 		if x.value != "" {
 			return x.name
@@ -90,6 +94,9 @@ func (f *subjectFlags) check() error {
 		return fail(exitRequest, "--dialect, --served-model and --api-key-env belong to --url or --launch")
 	case server && f.target != "" && wire.OwnEngine(f.target):
 		return fail(exitRequest, "--target %s is Paceline's own engine: choose another name for the server", f.target)
+	}
+	if f.gpu != "" && wire.EngineVariants()[f.target].Backend == "" {
+		return fail(exitRequest, "--device chooses the GPU for the engine's own targets on one: give --target engine-cuda too")
 	}
 	if f.dialect != "" {
 		if _, err := openai.DialectOf(f.dialect); err != nil {
@@ -121,6 +128,7 @@ func (f *subjectFlags) apply(ctx context.Context, data string, fleet bool, q *co
 	if err != nil {
 		return m, err
 	}
+	m.gpu = cmp.Or(f.gpu, m.gpu)
 	m.subjects.Targets, m.subjects.Binaries = orNew(m.subjects.Targets), orNew(m.subjects.Binaries)
 	if err := f.server(&m, q); err != nil {
 		return m, err
@@ -141,8 +149,8 @@ func (f *subjectFlags) apply(ctx context.Context, data string, fleet bool, q *co
 func (f *subjectFlags) name(q *core.SubmitRequest, say io.Writer) error {
 	kind, _, _ := strings.Cut(f.build, ":")
 	switch {
-	case f.url != "" || f.launch != "" || f.config != "":
-		return fail(exitRequest, "--url, --launch and --agent-config are this machine's, and --any asks for another one: name a target of its configuration with --target")
+	case f.url != "" || f.launch != "" || f.config != "" || f.gpu != "":
+		return fail(exitRequest, "--url, --launch, --device and --agent-config are this machine's, and --any asks for another one: name a target of its configuration with --target")
 	case f.build != "" && !slices.Contains([]string{agent.KindSelf, agent.KindSHA256, agent.KindGit, agent.KindImage, agent.KindURL}, kind):
 		return fail(exitRequest, "--build %s is a file of this machine, and --any asks for another one: name the build as sha256:HEX, git:REVISION or image:sha256:HEX", f.build)
 	}

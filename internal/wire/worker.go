@@ -20,14 +20,11 @@ import (
 //	1  the embedded engine
 //	2  RoundOrder.Target: servers too
 //	3  variants of the embedded engine (EngineVariants), as Subject.Target and in suites
-const WorkerProtocol = 3
+//	4  those of them that compute on a GPU, and RoundOrder.Device
+const WorkerProtocol = 4
 
 // TargetProtocol is the first version whose workers understand RoundOrder.Target.
 const TargetProtocol = 2
-
-// VariantProtocol is the first version whose workers know variants of their engine; an
-// older one would measure the engine itself under a variant's name.
-const VariantProtocol = 3
 
 // MaxFrameBytes bounds one frame.
 const MaxFrameBytes = 16 << 20
@@ -55,6 +52,9 @@ type RoundOrder struct {
 	// Target is what is measured, resolved by the agent's configuration; nil: the
 	// worker's own engine. A worker of TargetProtocol or later understands it.
 	Target *Target `json:"target,omitempty"`
+	// Device is the GPU for a variant that computes on one: an index or a UUID; empty:
+	// the first that nobody uses.
+	Device string `json:"device,omitempty"`
 }
 
 // Drivers of a target.
@@ -65,6 +65,7 @@ const (
 
 // EngineVariant is how a variant of the worker's own engine is opened.
 type EngineVariant struct {
+	Backend   string // "cuda"; empty: the CPU
 	Weights   string // "w8" or "w4": quantised as they are loaded; empty: as stored
 	Speculate int    // most tokens that are guessed by prompt lookup; 0: none
 }
@@ -77,7 +78,20 @@ func EngineVariants() map[string]EngineVariant {
 		DriverEngine + "-w8":     {Weights: "w8"},
 		DriverEngine + "-w4":     {Weights: "w4"},
 		DriverEngine + "-lookup": {Speculate: 4},
+
+		DriverEngine + "-cuda":    {Backend: "cuda"},
+		DriverEngine + "-cuda-w8": {Backend: "cuda", Weights: "w8"},
+		DriverEngine + "-cuda-w4": {Backend: "cuda", Weights: "w4"},
 	}
+}
+
+// Protocol is the first version whose workers know the variant; an older one would
+// measure the engine itself under the variant's name, or refuse it.
+func (v EngineVariant) Protocol() int {
+	if v.Backend != "" {
+		return 4
+	}
+	return 3
 }
 
 // OwnEngine says whether a target's name is that of the worker's own engine or of a

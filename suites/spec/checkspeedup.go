@@ -13,7 +13,10 @@ import (
 // variants of. A suite only names them: what the options are is internal/wire's, which
 // every agent and worker has.
 func variants() map[string]string {
-	return map[string]string{"engine-w8": "engine", "engine-w4": "engine", "engine-lookup": "engine"}
+	return map[string]string{
+		"engine-w8": "engine", "engine-w4": "engine", "engine-lookup": "engine",
+		"engine-cuda-w8": "engine-cuda", "engine-cuda-w4": "engine-cuda",
+	}
 }
 
 // VariantOf gives the target that name is a variant of; ok is false where it is none.

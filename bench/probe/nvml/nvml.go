@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,18 +40,18 @@ type device struct {
 }
 
 // Open loads NVIDIA's library and finds the GPUs. The error wraps probe.ErrAbsent on
-// a machine without driver or GPU.
-func Open() (probe.Sampler, error) { return open(nvml.New()) }
+// a machine without driver or GPU. With UUIDs it is about these GPUs only.
+func Open(only ...string) (probe.Sampler, error) { return open(nvml.New(), only...) }
 
-func open(lib library) (probe.Sampler, error) {
-	s, err := openSampler(lib)
+func open(lib library, only ...string) (probe.Sampler, error) {
+	s, err := openSampler(lib, only...)
 	if err != nil {
 		return nil, err // not a nil *sampler, which would be no nil Sampler
 	}
 	return s, nil
 }
 
-func openSampler(lib library) (*sampler, error) {
+func openSampler(lib library, only ...string) (*sampler, error) {
 	switch ret := lib.Init(); ret {
 	case nvml.SUCCESS:
 	case nvml.ERROR_LIBRARY_NOT_FOUND, nvml.ERROR_DRIVER_NOT_LOADED, nvml.ERROR_NO_PERMISSION:
@@ -59,13 +60,13 @@ func openSampler(lib library) (*sampler, error) {
 		return nil, fmt.Errorf("start NVML: %s: does nvidia-smi work on this machine?", words(ret))
 	}
 	s := &sampler{lib: lib, now: time.Now}
-	if err := s.find(); err != nil {
+	if err := s.find(only); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *sampler) find() error {
+func (s *sampler) find(only []string) error {
 	var ret nvml.Return
 	if s.driver, ret = s.lib.SystemGetDriverVersion(); ret != nvml.SUCCESS {
 		return fmt.Errorf("read the version of NVIDIA's driver: %s", words(ret))
@@ -86,7 +87,13 @@ func (s *sampler) find() error {
 		if ret != nvml.SUCCESS {
 			return fmt.Errorf("read the UUID of GPU %d: %s", i, words(ret))
 		}
+		if len(only) > 0 && !slices.Contains(only, uuid) {
+			continue
+		}
 		s.devices = append(s.devices, device{handle: d, index: i, uuid: uuid})
+	}
+	if len(s.devices) < len(only) {
+		return fmt.Errorf("read GPUs through NVML: of the GPUs %s the driver shows %d only", strings.Join(only, ", "), len(s.devices))
 	}
 	if len(s.devices) == 0 {
 		return fmt.Errorf("read GPUs through NVML: the driver %s shows no GPU (%w)", s.driver, probe.ErrAbsent)

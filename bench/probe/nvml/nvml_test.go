@@ -88,6 +88,21 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
+// TestOnly: a round reads its own GPU.
+func TestOnly(t *testing.T) {
+	s, err := open(server(gpu(), bare()), "GPU-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Sample(t.Context())
+	if err != nil || len(r.GPUs) == 0 || r.GPUs[0].UUID != "GPU-1" {
+		t.Errorf("reading %+v, error %v", r, err)
+	}
+	if _, err := open(server(gpu()), "GPU-1", "GPU-7"); err == nil || !strings.Contains(err.Error(), "GPU-7") {
+		t.Errorf("a GPU that isn't there: %v", err)
+	}
+}
+
 func TestSample(t *testing.T) {
 	s, err := open(server(gpu(), bare()))
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // Open fails with an error that wraps probe.ErrAbsent: this build has no NVML.
-func Open() (probe.Sampler, error) {
+func Open(...string) (probe.Sampler, error) {
 	return nil, errPlain()
 }
 
