@@ -115,6 +115,8 @@ func (e *Engine) Stats() Stats {
 		RecomputedTokens: c.RecomputedTokens,
 		DraftTokens:      c.DraftedTokens,
 		AcceptedTokens:   c.AcceptedTokens,
+		StepsAhead:       c.Ahead,
+		VainTokens:       c.VainTokens,
 		Cancelled:        c.Cancelled,
 		Preemptions:      c.Preemptions,
 		Running:          c.Running,

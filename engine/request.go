@@ -131,6 +131,8 @@ type Stats struct {
 	RecomputedTokens uint64 `json:"recomputed_tokens"` // computed again after preemptions, or without KV cache
 	DraftTokens      uint64 `json:"draft_tokens"`      // guessed and computed before they were known
 	AcceptedTokens   uint64 `json:"accepted_tokens"`   // of these, right
+	StepsAhead       uint64 `json:"steps_ahead"`       // launched before the step before them was collected
+	VainTokens       uint64 `json:"vain_tokens"`       // computed in such steps for requests that had ended
 	Cancelled        uint64 `json:"cancelled"`
 	Preemptions      uint64 `json:"preemptions"`
 

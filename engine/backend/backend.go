@@ -23,7 +23,8 @@ type PageID int32
 // Launch and Collect are called by one goroutine only (the scheduler loop), in
 // launch order. A backend may compute inside Launch, inside Collect or in
 // between on a device; at most MaxInFlight (Info) batches are launched and not
-// yet collected. After an error the batch's outputs are undefined, and
+// yet collected. They take effect in the order of their launch, so that a page
+// may belong to one sequence in a batch in flight and to another in the next. After an error the batch's outputs are undefined, and
 // a Fault error means that the backend can't be used again.
 type Backend interface {
 	// Info says what this backend is; constant for its life.

@@ -27,13 +27,14 @@ type core struct {
 	running []*seq // by rank
 	starts  uint64 // so far
 
-	// The step under way, or the last one:
-	chunks []Chunk
-	rows   []*seq // of each chunk
-	batch  backend.Batch
-	mark   time.Time // when the loop's present phase began
-	phases Phases    // not yet in meter
-	handed time.Time // when the step before was handed out, or the loop woke up
+	chunks   []Chunk // of the step planned last
+	rows     []*seq  // of each chunk, and then those of the step under way
+	flights  [2]flight
+	flying   []*flight // launched and not collected, the oldest first
+	inFlight int       // how many the backend takes
+	mark     time.Time // when the loop's present phase began
+	phases   Phases    // not yet in meter
+	handed   time.Time // when the step before was handed out, or the loop woke up
 
 	state State // its memory is used again
 }
@@ -63,6 +64,7 @@ func newCore(b backend.Backend, o Options) *core {
 	}
 	c.limits = Limits{MaxRows: rows, MaxTokens: info.MaxTokens, MixedTokens: min(mixed, info.MaxTokens)}
 	c.mostDrafts = min(max(o.Speculate, 0), info.MaxDraft)
+	c.inFlight, c.flights[1].slot = info.MaxInFlight, 1
 	c.mark = c.now()
 	c.handed = c.mark
 	return c
@@ -109,8 +111,11 @@ func (c *core) abandon(r Result) {
 }
 
 // plan asks Decide until there is a step, preempts and admits whom it says, and gives every row its
-// pages. It is false when nothing can run.
+// pages. It is false when nothing can run. Where a step is in flight already, that one comes first.
 func (c *core) plan() bool {
+	if len(c.flying) > 0 {
+		return true
+	}
 	d := c.decide()
 	for d.Preempt {
 		c.preempt()
@@ -119,7 +124,7 @@ func (c *core) plan() bool {
 	c.chunks, c.rows = d.Chunks, c.rows[:0]
 	c.admit(d.Admit)
 	for _, s := range c.running {
-		c.grow(s)
+		c.growTo(s, len(s.tokens))
 	}
 	for _, s := range c.running[len(c.running)-d.Admit:] { // now that no page is taken any more
 		c.cached(s.copy(c.back.Pages()))
@@ -136,7 +141,9 @@ func (c *core) plan() bool {
 	}
 	if len(d.Chunks) == 0 { // an idle loop keeps nothing of the jobs that it had
 		clear(c.rows[:cap(c.rows)])
-		clear(c.batch.Rows[:cap(c.batch.Rows)])
+		for i := range c.flights {
+			c.flights[i].forget()
+		}
 		return false
 	}
 	return true
@@ -224,9 +231,9 @@ func (c *core) cached(tokens int) {
 	}
 }
 
-// grow gives a sequence the pages of its pending tokens. Decide counted them.
-func (c *core) grow(s *seq) {
-	if err := s.table.Grow(len(s.tokens)); err != nil {
+// growTo gives a sequence the pages of so many positions, which were counted.
+func (c *core) growTo(s *seq, positions int) {
+	if err := s.table.Grow(positions); err != nil {
 		panic(fmt.Sprintf("sched: %v", err))
 	}
 }
@@ -256,5 +263,6 @@ func (c *core) end(s *seq, r Result) {
 			k.Cancelled++
 		}
 	})
+	s.ended = true
 	s.Sink.Done(o)
 }

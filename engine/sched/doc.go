@@ -23,6 +23,13 @@
 // handed out stay as they are. The first of the running sequences is never the last, unless it is
 // alone, and alone it fits (Submit has made sure): so it always ends, then the next does, and so on.
 //
+// # Two steps in flight
+//
+// Where a backend takes two, a step of which everything is known but the tokens goes off before
+// the one before it is collected: each row feeds what the row before it draws (backend.Row.Chained),
+// and a device never waits for the host. Whatever has to be decided, for a new job above all, waits for
+// one step more than it would otherwise. A job that ends in between has computed one token in vain.
+//
 // What a request gets doesn't depend on what else is in its batches: a token is drawn by
 // (seed, position) and backends are batch-invariant. Neighbours: engine/kv owns the pages,
 // engine/backend computes, engine above it turns jobs into streams of text and knows end tokens

@@ -15,7 +15,8 @@ const fakeVocab = 97
 type fake struct {
 	info   backend.Info
 	pages  [][backend.PageTokens]int32
-	flying *backend.Batch
+	flying []*backend.Batch
+	drew   []int32 // by the rows of the batch collected last
 	steps  [][]int // tokens of each row of each step
 	// before, if set, is called at the start of each Collect and may give its error.
 	before func(step int) error
@@ -44,8 +45,8 @@ func (f *fake) Copy(dst, src backend.PageID, tokens int) error {
 }
 
 func (f *fake) Launch(b *backend.Batch) error {
-	if f.flying != nil {
-		return errors.New("two batches in flight")
+	if len(f.flying) == f.info.MaxInFlight {
+		return fmt.Errorf("%d batches in flight", len(f.flying)+1)
 	}
 	total := 0
 	for _, r := range b.Rows {
@@ -54,21 +55,26 @@ func (f *fake) Launch(b *backend.Batch) error {
 	if len(b.Rows) > f.info.MaxRows || total > f.info.MaxTokens {
 		return fmt.Errorf("%d rows and %d tokens are too many", len(b.Rows), total)
 	}
-	f.flying = b
+	f.flying = append(f.flying, b)
 	return nil
 }
 
 func (f *fake) Collect(b *backend.Batch) error {
-	if f.flying != b {
-		return errors.New("not in flight")
+	if len(f.flying) == 0 || f.flying[0] != b {
+		return errors.New("not the oldest in flight")
 	}
-	f.flying = nil
+	f.flying = f.flying[1:]
 	if f.before != nil {
 		if err := f.before(len(f.steps)); err != nil {
 			return err
 		}
 	}
 	var shape []int
+	for i := range b.Rows { // the row's token is known by now
+		if r := &b.Rows[i]; r.Chained {
+			r.Tokens = []int32{f.drew[r.ChainRow]}
+		}
+	}
 	for _, r := range b.Rows {
 		shape = append(shape, len(r.Tokens))
 		for i, id := range r.Tokens {
@@ -77,6 +83,12 @@ func (f *fake) Collect(b *backend.Batch) error {
 		}
 	}
 	f.steps = append(f.steps, shape)
+	f.drew = f.drew[:0]
+	defer func() {
+		for _, o := range b.Out {
+			f.drew = append(f.drew, o.Token)
+		}
+	}()
 	for _, r := range b.Rows {
 		out := backend.RowOut{Token: -1}
 		end := r.Start + len(r.Tokens)

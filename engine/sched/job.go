@@ -109,21 +109,21 @@ type seq struct {
 	start      uint64    // its place among those that started; 0 before
 	idle       time.Time // since when it waits
 
-	cancelled bool      // as of the last step
-	ended     bool      // in the last step
-	table     *kv.Table // nil while waiting
-	tokens    []int32   // prompt and generated; the prompt itself before the first start
-	computed  int       // tokens whose K and V lie in pages
-	reached   int       // greatest computed so far: below it, tokens are computed anew
-	drafts    int       // guesses that lie behind tokens, in its capacity
-	guessed   int       // len(tokens) for which they were made
-	told      int       // positions whose logits were given to Job.Logits
-	sampling  backend.Sampling
+	cancelled bool                // as of the last step
+	ended     bool                // its Done was called
+	table     *kv.Table           // nil while waiting
+	tokens    []int32             // prompt and generated; the prompt itself before the first start
+	computed  int                 // tokens whose K and V lie in pages
+	reached   int                 // greatest computed so far: below it, tokens are computed anew
+	drafts    int                 // guesses that lie behind tokens, in its capacity
+	guessed   int                 // len(tokens) for which they were made
+	told      int                 // positions whose logits were given to Job.Logits
+	sampling  [2]backend.Sampling // of each flight's slot
 	result    Result
 }
 
 func newSeq(ctx context.Context, j Job, queued time.Time) *seq {
-	s := &seq{Job: j, ctx: ctx, sampling: j.Sampling, tokens: j.Prompt, idle: queued}
+	s := &seq{Job: j, ctx: ctx, sampling: [2]backend.Sampling{j.Sampling, j.Sampling}, tokens: j.Prompt, idle: queued}
 	s.positions = j.positions()
 	s.result.Queued = queued
 	return s
@@ -201,9 +201,9 @@ func (s *seq) chunk(pending int) int {
 // decodes says that the only pending token was generated.
 func (s *seq) decodes() bool { return len(s.tokens) > len(s.Prompt) && s.pending() == 1 }
 
-// row is the next n pending tokens as a row of a batch; those beyond are guesses. Its pages must be
-// there.
-func (s *seq) row(n int) backend.Row {
+// row is the next n pending tokens as a row of a batch in a slot; those beyond are guesses. Its pages
+// must be there.
+func (s *seq) row(n, slot int) backend.Row {
 	draft := max(n-s.pending(), 0)
 	end := s.computed + n - draft
 	r := backend.Row{Tokens: s.tokens[s.computed : end+draft], Draft: draft, Start: s.computed, Pages: s.table.Pages()}
@@ -211,8 +211,9 @@ func (s *seq) row(n int) backend.Row {
 		r.WantAllLogProbs = n > 1
 		r.WantLogits = true // for the first id of the next chunk, or for the caller
 	} else if end == len(s.tokens) {
-		s.sampling.Position, s.sampling.Edits = uint64(end), s.Editor.Edits()
-		r.Sample, r.TopLogProbs = &s.sampling, s.TopLogProbs
+		draw := &s.sampling[slot]
+		draw.Position, draw.Edits = uint64(end), s.Editor.Edits()
+		r.Sample, r.TopLogProbs = draw, s.TopLogProbs
 	}
 	return r
 }

@@ -165,6 +165,7 @@ func (l *Loop) run() {
 			l.broke(err)
 		}
 	}
+	l.core.drain()
 	l.core.abandon(Result{Reason: ReasonCancel, Err: ErrClosed})
 }
 

@@ -15,6 +15,8 @@ type Counters struct {
 	Preemptions      uint64
 	DraftedTokens    uint64 // guessed and computed before they were known
 	AcceptedTokens   uint64 // of these, right
+	Ahead            uint64 // steps that were launched before the one before them was collected
+	VainTokens       uint64 // computed in such steps for jobs that had ended
 
 	Running, Waiting int // jobs at this moment
 

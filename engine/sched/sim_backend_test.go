@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -61,9 +62,11 @@ type simBackend struct {
 	owners  func(backend.PageID) int // how many running sequences have the page
 	during  func(tokens int) error   // called while a step computes
 	decodes func() (rows, mixed int) // of the step: rows that wait for a token, and Limits.MixedTokens
-	out     []backend.RowOut
+	late    bool                     // a step is computed when it is collected, not when it is launched
+	drew    []int32                  // by the rows of the step computed last
 	used    []int
 	copied  uint64 // positions
+	spoiled bool   // the step computed last went wrong
 }
 
 func (b *simBackend) Info() backend.Info     { return b.info }
@@ -84,20 +87,44 @@ func (b *simBackend) Copy(dst, src backend.PageID, n int) error {
 }
 
 func (b *simBackend) Launch(batch *backend.Batch) error {
-	tokens := 0
+	if b.late {
+		return nil
+	}
+	return b.compute(batch)
+}
+
+func (b *simBackend) Collect(batch *backend.Batch) error {
+	if b.late {
+		return b.compute(batch)
+	}
+	return nil
+}
+
+func (b *simBackend) compute(batch *backend.Batch) error {
+	tokens, ahead := 0, false
 	clear(b.used)
+	for i := range batch.Rows {
+		if r := &batch.Rows[i]; r.Chained {
+			ahead = true
+			r.Tokens, r.Chained = []int32{b.drew[r.ChainRow]}, false
+		}
+	}
+	if b.spoiled = b.spoiled && ahead; b.spoiled {
+		return errors.New("the step before this one went wrong")
+	}
 	for _, r := range batch.Rows {
 		tokens += len(r.Tokens)
 		for _, id := range r.Pages[:(r.Start+len(r.Tokens)+backend.PageTokens-1)/backend.PageTokens] {
 			b.used[id]++
 		}
 	}
-	if n, mixed := b.decodes(); len(batch.Rows) > b.info.MaxRows || tokens > b.info.MaxTokens || n > 0 && tokens > max(mixed, n+1) {
+	if n, mixed := b.decodes(); !ahead && (len(batch.Rows) > b.info.MaxRows || tokens > b.info.MaxTokens || n > 0 && tokens > max(mixed, n+1)) {
 		panic(fmt.Sprintf("%d rows and %d tokens, %d of them decode rows, are too many", len(batch.Rows), tokens, n))
 	}
-	b.out = b.out[:0]
+	batch.Out, b.drew = batch.Out[:0], b.drew[:0]
 	for i := range batch.Rows {
-		b.out = append(b.out, b.row(&batch.Rows[i]))
+		out := b.row(&batch.Rows[i])
+		batch.Out, b.drew = append(batch.Out, out), append(b.drew, out.Token)
 	}
 	if err := b.during(tokens); err != nil {
 		for _, r := range batch.Rows { // what was written is worth nothing
@@ -105,13 +132,9 @@ func (b *simBackend) Launch(batch *backend.Batch) error {
 				b.pages[r.Pages[p/backend.PageTokens]].hashes[p%backend.PageTokens] ^= 0xbad
 			}
 		}
+		b.spoiled = true
 		return err
 	}
-	return nil
-}
-
-func (b *simBackend) Collect(batch *backend.Batch) error {
-	batch.Out = b.out
 	return nil
 }
 

@@ -43,7 +43,7 @@ func TestSimulation(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("%d traces: %v", traces, seen.counts)
-	for _, what := range []string{"jobs", "steps", "hits", "copied", "evictions", "preemptions", "recomputed", "cancelled", "errors", "faults", "stops", "scores", "logits", "drafted", "accepted", "overtaken", "no kv"} {
+	for _, what := range []string{"jobs", "steps", "hits", "copied", "evictions", "preemptions", "recomputed", "cancelled", "errors", "faults", "stops", "scores", "logits", "drafted", "accepted", "overtaken", "no kv", "ahead", "in vain"} {
 		if seen.counts[what] == 0 && !t.Failed() {
 			t.Errorf("no trace had any %s: they show nothing of it", what)
 		}
@@ -115,12 +115,13 @@ func newSim(seed uint64) *sim {
 	rows := 1 + s.rng.IntN(8)
 	s.back = &simBackend{
 		info: backend.Info{
-			MaxInFlight: 1, MaxRows: rows, MaxTokens: rows + s.rng.IntN(150),
+			MaxInFlight: 1 + s.rng.IntN(2), MaxRows: rows, MaxTokens: rows + s.rng.IntN(150),
 			MaxContext: pages * backend.PageTokens, VocabSize: simVocab, MaxDraft: 8,
 		},
 		pages: make([]simPage, pages), used: make([]int, pages),
 		owners: s.owners, during: s.during, decodes: s.decodes,
 	}
+	s.back.late = s.rng.IntN(2) == 0
 	s.errors = s.rng.IntN(8) == 0
 	o := Options{MixedTokens: 1 + s.rng.IntN(60), Now: func() time.Time { return s.clock.now }}
 	switch s.rng.IntN(4) {
@@ -418,6 +419,8 @@ func (s *sim) checkEnd(arrived int) {
 	got := s.core.meter.read()
 	u := s.core.pool.Usage()
 	s.counts["hits"] += u.HitTokens
+	s.counts["ahead"] += got.Ahead
+	s.counts["in vain"] += got.VainTokens
 	s.counts["copied"] += s.back.copied
 	s.counts["evictions"] += u.EvictedTokens
 	s.counts["preemptions"] += got.Preemptions
@@ -431,7 +434,7 @@ func (s *sim) checkEnd(arrived int) {
 	}
 	s.counts["drafted"] += got.DraftedTokens
 	s.counts["accepted"] += got.AcceptedTokens
-	want.Steps, want.RecomputedTokens, want.Phases = got.Steps, got.RecomputedTokens, got.Phases
+	want.Steps, want.RecomputedTokens, want.Phases, want.Ahead, want.VainTokens = got.Steps, got.RecomputedTokens, got.Phases, got.Ahead, got.VainTokens
 	if got != want {
 		panic(fmt.Sprintf("counters %+v, want %+v", got, want))
 	}

@@ -10,40 +10,73 @@ import (
 	"github.com/paceline/paceline/engine/sample"
 )
 
-// step computes what plan decided and hands its tokens out. After an error nothing was handed out;
-// the caller must call fail with it.
+// step computes what plan decided, or waits for what was launched ahead of its time, and hands the tokens
+// out. Where it can, it launches the step after this one first. After an error nothing was
+// handed out and nothing is in flight; the caller must call fail with it.
 func (c *core) step() error {
-	launched := c.lap(&c.phases.Plan)
-	c.batch.Rows = c.batch.Rows[:0]
-	for i, q := range c.rows {
-		if q.result.PrefillStart.IsZero() {
-			q.result.PrefillStart = launched
-		}
-		c.batch.Rows = append(c.batch.Rows, q.row(c.chunks[i].Tokens))
-	}
-	c.batch.Out = c.batch.Out[:0]
-	err := c.back.Launch(&c.batch)
-	c.lap(&c.phases.Launch)
+	f, err := c.begin()
 	if err == nil {
-		err = c.back.Collect(&c.batch)
-	}
-	if err == nil && len(c.batch.Out) != len(c.batch.Rows) {
-		err = fmt.Errorf("%d outputs for %d rows", len(c.batch.Out), len(c.batch.Rows))
-	}
-	for i := range c.batch.Rows {
-		if n := c.batch.Rows[i].Draft; err == nil && n > 0 && len(c.batch.Out[i].Drawn) != n+1 {
-			err = fmt.Errorf("%d tokens drawn in a row with %d drafts", len(c.batch.Out[i].Drawn), n)
+		if next := c.ahead(f); next != nil {
+			c.lap(&c.phases.Plan)
+			err = c.launch(next)
+			c.lap(&c.phases.Launch)
 		}
+	}
+	if err == nil {
+		err = c.collect(f)
 	}
 	if err != nil {
-		return fmt.Errorf("step of %d rows: %w", len(c.rows), err)
+		c.drain()
+		c.lap(&c.phases.Collect)
+		return err
 	}
 	if c.hooks.Stepped != nil {
 		c.hooks.Stepped(c.now().Sub(c.handed))
 	}
 	c.handed = c.lap(&c.phases.Collect)
-	c.deliver(c.handed)
+	c.deliver(f, c.handed)
 	c.lap(&c.phases.Deliver)
+	return nil
+}
+
+// begin gives the oldest step in flight, or launches the one that was planned. Its sequences are then
+// c.rows.
+func (c *core) begin() (*flight, error) {
+	if len(c.flying) > 0 {
+		f := c.flying[0]
+		c.rows = append(c.rows[:0], f.rows...)
+		return f, nil
+	}
+	launched := c.lap(&c.phases.Plan)
+	f := &c.flights[0]
+	f.reset()
+	for i, q := range c.rows {
+		if q.result.PrefillStart.IsZero() {
+			q.result.PrefillStart = launched
+		}
+		f.batch.Rows, f.rows = append(f.batch.Rows, q.row(c.chunks[i].Tokens, f.slot)), append(f.rows, q)
+	}
+	err := c.launch(f)
+	c.lap(&c.phases.Launch)
+	return f, err
+}
+
+// collect waits for the oldest step in flight.
+func (c *core) collect(f *flight) error {
+	c.flying = slices.Delete(c.flying, 0, 1)
+	b := &f.batch
+	err := c.back.Collect(b)
+	if err == nil && len(b.Out) != len(b.Rows) {
+		err = fmt.Errorf("%d outputs for %d rows", len(b.Out), len(b.Rows))
+	}
+	for i := range b.Rows {
+		if n := b.Rows[i].Draft; err == nil && n > 0 && len(b.Out[i].Drawn) != n+1 {
+			err = fmt.Errorf("%d tokens drawn in a row with %d drafts", len(b.Out[i].Drawn), n)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("step of %d rows: %w", len(f.rows), err)
+	}
 	return nil
 }
 
@@ -61,31 +94,43 @@ func (c *core) rest() {
 	c.meter.change(func(k *Counters) { k.Phases = c.phases })
 }
 
-// deliver hands the step's outputs to their jobs, in the order of its rows.
-func (c *core) deliver(at time.Time) {
-	var prompt, again, output, drafted uint64
-	for i, q := range c.rows {
-		n := min(c.chunks[i].Tokens, q.pending())
+// deliver hands the step's outputs to their jobs, in the order of its rows. Who ended since it was
+// launched gets nothing any more.
+func (c *core) deliver(f *flight, at time.Time) {
+	var prompt, again, output, drafted, vain uint64
+	for i, q := range f.rows {
+		row := &f.batch.Rows[i]
+		if q.ended {
+			vain++
+			continue
+		}
+		n := min(fed(row), q.pending())
 		q.cancelled = q.ctx.Err() != nil // asked once, so that counts and sinks agree
 		end, fresh := q.computed+n, max(q.computed, q.reached)
 		prompt += uint64(max(min(end, len(q.Prompt))-fresh, 0))
 		again += uint64(min(fresh, end) - q.computed)
-		drafted += uint64(c.batch.Rows[i].Draft)
-		if c.batch.Rows[i].Sample != nil && !q.cancelled {
+		drafted += uint64(row.Draft)
+		if row.Sample != nil && !q.cancelled {
 			output++ // the others that a row with drafts may have are counted one by one
 		}
 	}
 	// Counted before anybody is told, so that who has seen a job's end finds it in the counts.
 	c.meter.change(func(k *Counters) {
 		k.Steps++
+		k.VainTokens += vain
+		if len(c.flying) > 0 {
+			k.Ahead++
+		}
 		k.PromptTokens += prompt
 		k.RecomputedTokens += again
 		k.OutputTokens += output
 		k.DraftedTokens += drafted
 		k.Phases = c.phases
 	})
-	for i, q := range c.rows {
-		q.ended = c.take(q, &c.batch.Rows[i], &c.batch.Out[i], at)
+	for i, q := range f.rows {
+		if !q.ended {
+			c.take(q, &f.batch.Rows[i], &f.batch.Out[i], at)
+		}
 	}
 	c.running = slices.DeleteFunc(c.running, func(q *seq) bool { return q.ended })
 }
@@ -93,7 +138,7 @@ func (c *core) deliver(at time.Time) {
 // take gives one row's output to its job, and says whether the job ended. A job cancelled during
 // the step gets no token any more; sweep ends it.
 func (c *core) take(q *seq, row *backend.Row, out *backend.RowOut, at time.Time) bool {
-	q.advance(len(row.Tokens) - row.Draft)
+	q.advance(fed(row) - row.Draft)
 	if q.scores() {
 		return c.score(q, row, out, at)
 	}
@@ -193,8 +238,9 @@ func (c *core) fail(err error) {
 		return
 	}
 	for _, q := range c.rows {
-		c.end(q, r)
-		q.ended = true
+		if !q.ended {
+			c.end(q, r)
+		}
 	}
 	c.running = slices.DeleteFunc(c.running, func(q *seq) bool { return q.ended })
 }

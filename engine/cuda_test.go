@@ -1,0 +1,75 @@
+//go:build native
+
+package engine_test
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/paceline/paceline/engine"
+	"github.com/paceline/paceline/engine/cuda/image"
+	"github.com/paceline/paceline/engine/cuda/kernels"
+	"github.com/paceline/paceline/engine/cuda/simt"
+	"github.com/paceline/paceline/engine/model"
+)
+
+// TestTwoInFlight: on a device the next step is launched before the one before it is collected, and the
+// tokens are those of a request that is alone.
+func TestTwoInFlight(t *testing.T) {
+	const dir = "model/robotstories"
+	m, err := model.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := kernels.ShapeOf(m.Config, kernels.BF16)
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := t.TempDir()
+	t.Setenv("CUDA_LIB", simt.Library(t))
+	t.Setenv("PACELINE_CACHE", cache)
+	t.Setenv("SIMT_MEM_MB", "600")
+	code := simt.Module(t, simt.Source{Files: kernels.Files(), Defines: s.Defines()})
+	if err := (image.Store{Folder: filepath.Join(cache, "kernels")}).Put(image.Key(s, image.Emulator), "test", code); err != nil {
+		t.Fatal(err)
+	}
+	e, err := engine.Open(t.Context(), engine.Options{ModelDir: dir, Backend: "cuda", ContextHint: 256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	const tokens = 12
+	submit := func(first int32) *engine.Stream {
+		q := engine.Request{Prompt: []int32{first, 5, 9}, MaxTokens: tokens, IgnoreEOS: true}
+		q.Sampling.Temperature, q.Sampling.Seed = 1, uint64(first)
+		st, err := e.Submit(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st
+	}
+	ids := func(s *engine.Stream) (out []int32) {
+		for ev := range s.Events() {
+			if ev.Token >= 0 {
+				out = append(out, ev.Token)
+			}
+		}
+		return out
+	}
+	alone := ids(submit(3))
+	if len(alone) != tokens {
+		t.Fatalf("%d tokens, want %d", len(alone), tokens)
+	}
+	if k := e.Stats(); k.StepsAhead != tokens-1 || k.VainTokens != 0 {
+		t.Errorf("%d of %d steps ahead, %d tokens in vain", k.StepsAhead, k.Steps, k.VainTokens)
+	}
+	a, b := submit(3), submit(4)
+	ids(b)
+	if got := ids(a); !slices.Equal(got, alone) {
+		t.Errorf("beside another request: %v, alone %v", got, alone)
+	}
+}
