@@ -54,19 +54,27 @@ func (e *engine) layersTo(c *chain, x extent) error {
 	return nil
 }
 
-// layerTo is one layer: six kernels, seven where some rows are long and others short.
+// layerTo is one layer: six kernels, and two more for many tokens; one more where some rows are long and others short.
 func (e *engine) layerTo(c *chain, x extent, i int) error {
-	s, w, threads := e.shape, &e.weights.layers[i], e.shape.Threads()
+	s, w := e.shape, &e.weights.layers[i]
+	many := x.tokens > e.wideFrom
 	k := e.kv + kernels.Ptr(4*i*s.KVSide())
 	v := k + kernels.Ptr(2*s.KVSide())
 	page := uint64(pageElements(s, len(e.weights.layers)))
 
-	f, groups, shared := e.kernels.qkv.of(x.tokens)
 	qkv := kernels.QKVParams{
 		Step: e.lists, X: e.at(e.act.x), Norm: w.normIn, Matrix: w.qkv, Bias: w.bias, Rope: e.weights.rope,
 		Q: e.at(e.act.q), K: k, V: v, Page: page,
+		In: e.at(e.act.normed),
 	}
-	if err := add(c, e.ctx, f, grid(s.QKVTiles(), groups), threads, shared, &qkv); err != nil {
+	if many {
+		if err := normTo(e, c, x, w.normIn); err != nil {
+			return err
+		}
+		if err := wideTo(e, c, x, e.kernels.wide.qkv, s.QKVTiles(), 1, &qkv); err != nil {
+			return err
+		}
+	} else if err := narrowTo(e, c, x, &e.kernels.qkv, s.QKVTiles(), 1, &qkv); err != nil {
 		return err
 	}
 	att := kernels.AttentionParams{
@@ -86,22 +94,49 @@ func (e *engine) layerTo(c *chain, x extent, i int) error {
 			return err
 		}
 	}
-	f, groups, shared = e.kernels.output.of(x.tokens)
 	out := kernels.ProjectParams{Step: e.lists, In: e.at(e.act.attention), Matrix: w.output, X: e.at(e.act.x), Tokens: maxTokens}
-	if err := add(c, e.ctx, f, grid(s.HiddenTiles(), groups), threads, shared, &out); err != nil {
-		return err
-	}
-	f, groups, shared = e.kernels.gate.of(x.tokens)
-	gate := kernels.GateParams{Step: e.lists, X: e.at(e.act.x), Norm: w.normPost, Matrix: w.gateUp, Out: e.at(e.act.inner)}
-	if err := add(c, e.ctx, f, grid(s.GateTiles(), groups), threads, shared, &gate); err != nil {
-		return err
-	}
-	f, groups, shared = e.kernels.down.of(x.tokens)
+	gate := kernels.GateParams{Step: e.lists, X: e.at(e.act.x), Norm: w.normPost, Matrix: w.gateUp, Out: e.at(e.act.inner), In: e.at(e.act.normed)}
 	down := kernels.ProjectParams{
 		Step: e.lists, In: e.at(e.act.inner), Matrix: w.down, X: e.at(e.act.x), Part: e.at(e.act.splits),
 		Arrived: e.at(e.act.arrived) + 4*2*counters, Tokens: maxTokens,
 	}
-	return add(c, e.ctx, f, grid(s.HiddenTiles(), groups, s.DownSplits()), threads, shared, &down)
+	if many {
+		if err := wideTo(e, c, x, e.kernels.wide.output, s.HiddenTiles(), 1, &out); err != nil {
+			return err
+		}
+		if err := normTo(e, c, x, w.normPost); err != nil {
+			return err
+		}
+		if err := wideTo(e, c, x, e.kernels.wide.gate, s.GateTiles(), 1, &gate); err != nil {
+			return err
+		}
+		return wideTo(e, c, x, e.kernels.wide.down, s.HiddenTiles(), s.DownSplits(), &down)
+	}
+	if err := narrowTo(e, c, x, &e.kernels.output, s.HiddenTiles(), 1, &out); err != nil {
+		return err
+	}
+	if err := narrowTo(e, c, x, &e.kernels.gate, s.GateTiles(), 1, &gate); err != nil {
+		return err
+	}
+	return narrowTo(e, c, x, &e.kernels.down, s.HiddenTiles(), s.DownSplits(), &down)
+}
+
+// narrowTo puts a product in the chain, for few tokens: a block a row tile.
+func narrowTo[P any](e *engine, c *chain, x extent, k *product, tiles, splits int, p *P) error {
+	f, groups, shared := k.of(x.tokens)
+	return add(c, e.ctx, f, grid(tiles, groups, splits), e.shape.Threads(), shared, p)
+}
+
+// wideTo puts one in the chain for many.
+func wideTo[P any](e *engine, c *chain, x extent, f driver.Func, tiles, splits int, p *P) error {
+	rows, groups := (tiles+kernels.GemmTiles-1)/kernels.GemmTiles, (x.tokens+kernels.GemmTokens-1)/kernels.GemmTokens
+	return add(c, e.ctx, f, grid(rows, groups, splits), kernels.GemmThreads, uint32(e.shape.SharedGemm()), p)
+}
+
+// normTo puts what the products of many rows read in the chain.
+func normTo(e *engine, c *chain, x extent, weights kernels.Ptr) error {
+	p := kernels.NormParams{Step: e.lists, X: e.at(e.act.x), Norm: weights, Out: e.at(e.act.normed)}
+	return add(c, e.ctx, e.kernels.norm, grid((x.tokens+e.shape.Warps-1)/e.shape.Warps), e.shape.Threads(), 0, &p)
 }
 
 // headsTo puts the heads from from on, at most so many, in the chain, and their second pass.

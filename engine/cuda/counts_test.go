@@ -53,10 +53,10 @@ func TestLaunches(t *testing.T) {
 		s    backend.Sampling
 		want int64
 	}{
-		"greedy":      {backend.Sampling{}, int64(estimate.Launches(3, false))},
-		"temperature": {backend.Sampling{Temperature: 1}, int64(estimate.Launches(3, false))},
-		"top-k":       {backend.Sampling{Temperature: 1, TopK: 5}, int64(estimate.Launches(3, true))},
-		"top-p":       {backend.Sampling{Temperature: 1, TopP: 0.5}, int64(estimate.Launches(3, true))},
+		"greedy":      {backend.Sampling{}, int64(estimate.Launches(3, 1, false))},
+		"temperature": {backend.Sampling{Temperature: 1}, int64(estimate.Launches(3, 1, false))},
+		"top-k":       {backend.Sampling{Temperature: 1, TopK: 5}, int64(estimate.Launches(3, 1, true))},
+		"top-p":       {backend.Sampling{Temperature: 1, TopP: 0.5}, int64(estimate.Launches(3, 1, true))},
 	} {
 		step := func() {
 			do(t, e, backend.Row{Tokens: ids[69:], Start: 69, Pages: []backend.PageID{1, 2}, Sample: &tt.s})

@@ -30,13 +30,14 @@ type engine struct {
 	door    *admit.Door
 	pdl     bool
 
-	ctx     *driver.Context
-	stream  driver.Stream
-	done    [2]driver.Event // of the steps of even and of odd number
-	module  driver.Module
-	kernels kernelSet
-	weights weights
-	graphs  graphs
+	ctx      *driver.Context
+	stream   driver.Stream
+	done     [2]driver.Event // of the steps of even and of odd number
+	module   driver.Module
+	kernels  kernelSet
+	wideFrom int // steps of more tokens take the products of many rows
+	weights  weights
+	graphs   graphs
 
 	weightsAt, base, kv kernels.Ptr // allocations; base is that of the activations
 	act                 activations
@@ -70,7 +71,7 @@ func open(c *model.Checkpoint, o Options, d *driver.Driver, device int, image Im
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{options: o, format: format, number: 1}
+	e := &engine{options: o, format: format, number: 1, wideFrom: kernels.WideFrom}
 	held, ok := kernels.FormatOf(o.Weights)
 	if !ok {
 		return nil, fmt.Errorf("weights %q: want bf16, w8 or w4", o.Weights)

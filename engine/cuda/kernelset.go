@@ -18,9 +18,14 @@ type product struct {
 	most   int    // rows of a block where there are many: 32, or 8 where the device has no room for them
 }
 
+// wide are the products of many rows. They need less shared memory than every device has.
+type wide struct{ qkv, output, gate, down driver.Func }
+
 // kernelSet are the functions of a loaded module.
 type kernelSet struct {
 	begin, attention, attentionWhole, merge, second driver.Func
+	norm                                            driver.Func
+	wide                                            wide
 	qkv, output, gate, down, head                   product
 }
 
@@ -36,6 +41,7 @@ func findKernels(m driver.Module, s kernels.Shape, d driver.DeviceInfo) (kernelS
 		to   *driver.Func
 		name string
 	}{
+		{&k.norm, "normalise"}, {&k.wide.qkv, "gemm_qkv"}, {&k.wide.output, "gemm_output"}, {&k.wide.gate, "gemm_gate"}, {&k.wide.down, "gemm_down"},
 		{&k.begin, "begin"}, {&k.attention, "attention"}, {&k.attentionWhole, "attention_whole"}, {&k.merge, "merge"}, {&k.second, "select_rows"},
 	} {
 		var err error

@@ -23,11 +23,11 @@ func (a *arena) take(n int64) int64 {
 // activations are the places of everything that a step writes but the KV pages.
 type activations struct {
 	arena
-	block, x, q, attention, inner, parts, splits int64
-	logits, best                                 int64
-	drawn                                        [2]int64
-	arrived, number                              int64
-	zeroed, zeroedBytes                          int64 // what has to begin as zero
+	block, x, normed, q, attention, inner, parts, splits int64
+	logits, best                                         int64
+	drawn                                                [2]int64
+	arrived, number                                      int64
+	zeroed, zeroedBytes                                  int64 // what has to begin as zero
 
 	headBlocks int // of a group of heads
 }
@@ -53,6 +53,7 @@ func planActivations(s kernels.Shape, r capacity, sms int) activations {
 	a.headBlocks = max(1, min((s.VocabTiles()+s.Warps-1)/s.Warps, 2*sms))
 	a.block = a.take(r.place().size)
 	a.x = a.take(tokens * int64(s.HiddenWidth()) * 4)
+	a.normed = a.take(tokens * int64(s.HiddenWidth()) * 2)
 	a.q = a.take(tokens * int64(s.QueryWidth()) * 2)
 	a.attention = a.take(tokens * int64(s.QueryWidth()) * 2)
 	a.inner = a.take(tokens * int64(s.Inner()) * 2)

@@ -28,10 +28,13 @@ func FloorOf(s kernels.Shape, layers, positions int) Floor {
 	}
 }
 
-// Launches of a step of decoding: six kernels a layer, the begin and the head, and a second pass where tokens are
-// drawn from a part of the vocabulary.
-func Launches(layers int, second bool) int {
+// Launches of a step of decoding: six kernels a layer, and two more for many sequences; the begin and the head, and a
+// second pass where tokens are drawn from a part of the vocabulary.
+func Launches(layers, batch int, second bool) int {
 	n := 6*layers + 2
+	if batch > kernels.WideFrom {
+		n += 2 * layers
+	}
 	if second {
 		n++
 	}

@@ -65,7 +65,7 @@ func row(g GPU, s kernels.Shape, c model.Config, context, batch int) Row {
 	kv := seconds(float64(floor.KV) * float64(batch) / g.Bandwidth)
 	compute := seconds(2 * float64(multiplied) * float64(batch) / flops)
 	step := max(weights, compute) + kv
-	n := time.Duration(Launches(c.Layers, false))
+	n := time.Duration(Launches(c.Layers, batch, false))
 	return Row{GPU: g.Name, Weights: s.Weights.String(), Batch: batch, Floor: max(weights, compute) + kv, Slow: step + n*gapSlow, Fast: step + n*gapFast}
 }
 
@@ -76,7 +76,7 @@ func Print(w io.Writer, c model.Config, context int) error {
 		return err
 	}
 	fmt.Fprintf(w, "MODELLED, not measured: decoding with %d layers %d wide at a context of %d positions, by the CUDA backend.\n", c.Layers, c.HiddenSize, context)
-	fmt.Fprintf(w, "From counted bytes and %d launches a step, with %v to %v between two kernels; expect 10 %% either way at best,\n", Launches(c.Layers, false), gapFast, gapSlow)
+	fmt.Fprintf(w, "From counted bytes and %d launches a step (%d at batch 256), with %v to %v between two kernels; expect 10 %% either way at best,\n", Launches(c.Layers, 1, false), Launches(c.Layers, 256, false), gapFast, gapSlow)
 	fmt.Fprintf(w, "and less speed at batches above 8, whose kernels are assumed and not modelled.\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "GPU\tweights\tbatch\tfloor µs\tstep µs\ttok/s\tof the floor\t")

@@ -1,12 +1,18 @@
 // gate.cu: RMS norm, the gate and up matrices, and SiLU(gate) · up.
-#include "linear.h"
+#include "gemm.h"
 
 struct GateParams {
     Lists step;
     const float *x, *norm; // [tokens][HID], [HID]
     Matrix matrix;         // GATE_TILES row tiles of 8 rows of gate and the same 8 of up
     u16* out;              // [tokens][INNER]
+    const u16* in;         // [tokens][HID], normalised, for gemm_gate
 };
+
+DEV u16 silu_up(float gate, float up) {
+    float silu = fmul_rn(gate, rcp_(1.0f + ex2(gate * -1.44269504f)));
+    return f2bf(fmul_rn(silu, up));
+}
 
 template <int ROWS> DEV void norm_gate(const GateParams& p, u8* shared) {
     u16* x = (u16*)shared;
@@ -29,9 +35,7 @@ template <int ROWS> DEV void norm_gate(const GateParams& p, u8* shared) {
         UNROLL
         for (int j = 0; j < 2; j++) {
             int t = n * 8 + l.q * 2 + j;
-            float gate = acc[n][j], up = acc[n][2 + j];
-            float silu = fmul_rn(gate, rcp_(1.0f + ex2(gate * -1.44269504f)));
-            if (t < count) p.out[(u64)(t0 + t) * INNER + tile * 8 + l.r] = f2bf(fmul_rn(silu, up));
+            if (t < count) p.out[(u64)(t0 + t) * INNER + tile * 8 + l.r] = silu_up(acc[n][j], acc[n][2 + j]);
         }
     }
 }
@@ -47,3 +51,12 @@ KERNEL(WARPS * 32, 1) norm_gate_32(GRID_CONST GateParams p) {
     norm_gate<32>(p, shared);
 }
 EXPORT_KERNEL(norm_gate_32)
+
+// grid: (GATE_TILES / GEMM_TILES, tokens / GEMM_TOKENS)
+KERNEL(GEMM_THREADS, GEMM_BLOCKS) gemm_gate(GRID_CONST GateParams p) {
+    DYN_SMEM(shared);
+    GemmSum sum;
+    int count = gemm<WEIGHTS, HID, 1>(sum, p.matrix, GATE_TILES, p.step.counts, p.in, (u16*)shared);
+    each_pair(sum, GATE_TILES, count, [&](int tile, int r, int t, float lo, float hi) { p.out[(u64)t * INNER + tile * 8 + r] = silu_up(lo, hi); });
+}
+EXPORT_KERNEL(gemm_gate)

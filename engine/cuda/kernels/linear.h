@@ -138,6 +138,24 @@ DEV void product(float (&acc)[ROWS / 8][4], Product<F, K, SPLITS>& p, const Matr
     scale_rows<F>(acc, m, row_tile);
 }
 
+// RMS norm of a row of HID floats by one warp, in bf16. w: HID floats, zero in the padding.
+DEV void norm_row(u16* out, const float* v, const float* w) {
+    int lane = threadIdx.x & 31;
+    float square = 0;
+    for (int c = lane * 4; c < HID; c += 128) {
+        U4 f = ld_u4(v + c);
+        square = fma_(u2f(f.x), u2f(f.x), square), square = fma_(u2f(f.y), u2f(f.y), square);
+        square = fma_(u2f(f.z), u2f(f.z), square), square = fma_(u2f(f.w), u2f(f.w), square);
+    }
+    float scale = rsqrt_(fma_(warp_sum(square), 1.0f / HIDDEN, (float)EPS));
+    for (int c = lane * 4; c < HID; c += 128) {
+        U4 f = ld_u4(v + c), g = ld_u4(w + c);
+        U2 b = {pack_bf(u2f(f.x) * scale * u2f(g.x), u2f(f.y) * scale * u2f(g.y)),
+                pack_bf(u2f(f.z) * scale * u2f(g.z), u2f(f.w) * scale * u2f(g.w))};
+        st_u2(out + c, b);
+    }
+}
+
 // RMS norm of up to ROWS rows of the residual stream into shared memory, one warp a row, in bf16; rows from count
 // on become zero. x: rows of HID floats, of which HIDDEN count; w: HID floats, zero in the padding. which gives the
 // row of x of row i.
@@ -150,20 +168,7 @@ template <int ROWS, class Which> DEV void norm_rows(u16* out, const float* x, co
             for (int c = l.lane * 4; c < HID; c += 128) st_u2(o + c, U2{0, 0});
             continue;
         }
-        const float* v = x + (u64)which(i) * HID;
-        float square = 0;
-        for (int c = l.lane * 4; c < HID; c += 128) {
-            U4 f = ld_u4(v + c);
-            square = fma_(u2f(f.x), u2f(f.x), square), square = fma_(u2f(f.y), u2f(f.y), square);
-            square = fma_(u2f(f.z), u2f(f.z), square), square = fma_(u2f(f.w), u2f(f.w), square);
-        }
-        float scale = rsqrt_(fma_(warp_sum(square), 1.0f / HIDDEN, (float)EPS));
-        for (int c = l.lane * 4; c < HID; c += 128) {
-            U4 f = ld_u4(v + c), g = ld_u4(w + c);
-            U2 b = {pack_bf(u2f(f.x) * scale * u2f(g.x), u2f(f.y) * scale * u2f(g.y)),
-                    pack_bf(u2f(f.z) * scale * u2f(g.z), u2f(f.w) * scale * u2f(g.w))};
-            st_u2(o + c, b);
-        }
+        norm_row(o, x + (u64)which(i) * HID, w);
     }
 }
 

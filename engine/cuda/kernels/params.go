@@ -77,7 +77,7 @@ type (
 		X      Ptr
 		Number Ptr
 	}
-	// QKVParams are those of norm_qkv.
+	// QKVParams are those of norm_qkv and gemm_qkv.
 	QKVParams struct {
 		Step       Lists
 		X, Norm    Ptr
@@ -85,6 +85,7 @@ type (
 		Bias, Rope Ptr
 		Q, K, V    Ptr
 		Page       uint64 // elements
+		In         Ptr    // of gemm_qkv
 	}
 	// AttentionParams are those of attention, attention_whole and merge.
 	AttentionParams struct {
@@ -95,7 +96,7 @@ type (
 		Scale     float32
 		Pad       uint32
 	}
-	// ProjectParams are those of output and down.
+	// ProjectParams are those of output and down, in all their widths.
 	ProjectParams struct {
 		Step             Lists
 		In               Ptr
@@ -103,12 +104,18 @@ type (
 		X, Part, Arrived Ptr
 		Tokens, Pad      uint32
 	}
-	// GateParams are those of norm_gate.
+	// GateParams are those of norm_gate and gemm_gate.
 	GateParams struct {
 		Step    Lists
 		X, Norm Ptr
 		Matrix  Matrix
 		Out     Ptr
+		In      Ptr // of gemm_gate
+	}
+	// NormParams are those of normalise.
+	NormParams struct {
+		Step         Lists
+		X, Norm, Out Ptr
 	}
 	// HeadParams are those of head.
 	HeadParams struct {

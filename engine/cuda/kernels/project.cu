@@ -1,5 +1,5 @@
 // project.cu: the two products that end in the residual stream: of attention's output, and of the MLP's.
-#include "linear.h"
+#include "gemm.h"
 
 struct ProjectParams {
     Lists step;
@@ -26,6 +26,26 @@ template <int ROWS, class Add> DEV void each_result(const float (&acc)[ROWS / 8]
     }
 }
 
+// Says that this block is the last to come of those with the same rows and tokens. It then adds up the parts.
+template <int SPLITS> DEV bool is_last(const ProjectParams& p) {
+    SHARED(u32, last);
+    __syncthreads();
+    u32* arrived = p.arrived + blockIdx.y * gridDim.x + blockIdx.x;
+    if (threadIdx.x == 0) {
+        last = atom_add_acq_rel(arrived, 1) == SPLITS - 1;
+        if (last) *arrived = 0;
+    }
+    __syncthreads();
+    return last;
+}
+
+// Adds up the parts of one number of the stream, in the order of the splits.
+template <int SPLITS> DEV void add_parts(const ProjectParams& p, int token, int row) {
+    float sum = 0;
+    for (int s = 0; s < SPLITS; s++) sum += p.part[((u64)s * p.tokens + token) * HID + row];
+    p.x[(u64)token * HID + row] += sum;
+}
+
 template <int K, int SPLITS, int ROWS> DEV void project(const ProjectParams& p, u8* shared) {
     constexpr int part_tiles = WARPS * slice_of(WEIGHTS, K, SPLITS) * tiles_of(WEIGHTS), wide = part_tiles * TILE, stride = row_stride(wide);
     u16* in = (u16*)shared;
@@ -46,19 +66,8 @@ template <int K, int SPLITS, int ROWS> DEV void project(const ProjectParams& p, 
         return;
     }
     each_result<ROWS>(acc, tile, count, [&](int t, int row, float v) { p.part[((u64)split * p.tokens + t0 + t) * HID + row] = v; });
-    // The last block to come adds up the parts, in the order of the splits.
-    SHARED(u32, last);
-    __syncthreads();
-    u32* arrived = p.arrived + blockIdx.y * gridDim.x + tile;
-    if (threadIdx.x == 0) last = atom_add_acq_rel(arrived, 1) == SPLITS - 1;
-    __syncthreads();
-    if (!last) return;
-    each_result<ROWS>(acc, tile, count, [&](int t, int row, float) {
-        float sum = 0;
-        for (int s = 0; s < SPLITS; s++) sum += p.part[((u64)s * p.tokens + t0 + t) * HID + row];
-        p.x[(u64)(t0 + t) * HID + row] += sum;
-    });
-    if (threadIdx.x == 0) *arrived = 0;
+    if (!is_last<SPLITS>(p)) return;
+    each_result<ROWS>(acc, tile, count, [&](int t, int row, float) { add_parts<SPLITS>(p, t0 + t, row); });
 }
 
 // grid: (HID_TILES, tokens / rows)
@@ -84,3 +93,38 @@ KERNEL(WARPS * 32, 1) down_32(GRID_CONST ProjectParams p) {
     project<INNER, DOWN_SPLITS, 32>(p, shared);
 }
 EXPORT_KERNEL(down_32)
+
+template <int K, int SPLITS> DEV void gemm_project(const ProjectParams& p, u8* shared) {
+    GemmSum sum;
+    int count = gemm<WEIGHTS, K, SPLITS>(sum, p.matrix, HID_TILES, p.step.counts, p.in, (u16*)shared);
+    if (count <= 0) return;
+    if (SPLITS == 1) {
+        each_pair(sum, HID_TILES, count, [&](int tile, int r, int t, float lo, float hi) {
+            float* x = p.x + (u64)t * HID + tile * TILE + r;
+            x[0] += lo, x[8] += hi;
+        });
+        return;
+    }
+    each_pair(sum, HID_TILES, count, [&](int tile, int r, int t, float lo, float hi) {
+        float* part = p.part + ((u64)blockIdx.z * p.tokens + t) * HID + tile * TILE + r;
+        part[0] = lo, part[8] = hi;
+    });
+    if (!is_last<SPLITS>(p)) return;
+    each_pair(sum, HID_TILES, count, [&](int tile, int r, int t, float, float) {
+        add_parts<SPLITS>(p, t, tile * TILE + r), add_parts<SPLITS>(p, t, tile * TILE + 8 + r);
+    });
+}
+
+// grid: (HID_TILES / GEMM_TILES, tokens / GEMM_TOKENS)
+KERNEL(GEMM_THREADS, GEMM_BLOCKS) gemm_output(GRID_CONST ProjectParams p) {
+    DYN_SMEM(shared);
+    gemm_project<QW, 1>(p, shared);
+}
+EXPORT_KERNEL(gemm_output)
+
+// grid: (HID_TILES / GEMM_TILES, tokens / GEMM_TOKENS, DOWN_SPLITS)
+KERNEL(GEMM_THREADS, GEMM_BLOCKS) gemm_down(GRID_CONST ProjectParams p) {
+    DYN_SMEM(shared);
+    gemm_project<INNER, DOWN_SPLITS>(p, shared);
+}
+EXPORT_KERNEL(gemm_down)

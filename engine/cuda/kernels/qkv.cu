@@ -1,5 +1,5 @@
 // qkv.cu: RMS norm, the query, key and value matrices, their bias and rope; keys and values go to their pages.
-#include "linear.h"
+#include "gemm.h"
 
 struct QkvParams {
     Lists step;
@@ -11,6 +11,7 @@ struct QkvParams {
     u16* k;                // keys of this layer in page 0: [KV_HEADS][PAGE][HD]
     u16* v;                // values:                       [KV_HEADS][HD][PAGE]
     u64 page;              // elements from one page to the next
+    const u16* in;         // [tokens][HID], normalised, for gemm_qkv
 };
 
 // Of tile tile, the numbers lo and hi of token t, which belong to elements i and HALF+i of head h.
@@ -77,3 +78,15 @@ KERNEL(WARPS * 32, 1) norm_qkv_32(GRID_CONST QkvParams p) {
     norm_qkv<32>(p, shared);
 }
 EXPORT_KERNEL(norm_qkv_32)
+
+// grid: (QKV_TILES / GEMM_TILES, tokens / GEMM_TOKENS)
+KERNEL(GEMM_THREADS, GEMM_BLOCKS) gemm_qkv(GRID_CONST QkvParams p) {
+    DYN_SMEM(shared);
+    GemmSum sum;
+    int count = gemm<WEIGHTS, HID, 1>(sum, p.matrix, QKV_TILES, p.step.counts, p.in, (u16*)shared);
+    each_pair(sum, QKV_TILES, count, [&](int tile, int r, int t, float lo, float hi) {
+        float bias_lo = p.bias[tile * TILE + r], bias_hi = p.bias[tile * TILE + 8 + r];
+        store_qkv(p, p.step.token[t], t, tile / HEAD_TILES, tile % HEAD_TILES * 8 + r, lo + bias_lo, hi + bias_hi);
+    });
+}
+EXPORT_KERNEL(gemm_qkv)

@@ -68,7 +68,16 @@ const (
 	SplitPages = 4  // pages that a block of attention takes of one sequence
 	AttRows    = 16 // rows of a tile of attention
 	AttThreads = 128
-	maxSlice   = 19
+
+	GemmTiles   = 4 // row tiles of a block of a product of many rows
+	GemmTokens  = 64
+	GemmThreads = 128
+	gemmStages  = 4
+
+	// WideFrom is beyond how many tokens of a step the products of many rows are worth it: with fewer they have too few
+	// blocks for a device. By counts; no device has measured it.
+	WideFrom = 128
+	maxSlice = 19
 )
 
 // ShapeOf is the shape of a model whose matrices are held in a format. Its errors say what the kernels can't do.
@@ -162,6 +171,15 @@ func (s Shape) SharedHead(rows int) int {
 	return rows*rowStride(s.HiddenWidth())*2 + rows*HeadBytes + s.Warps*rows*BestBytes
 }
 
+// SharedGemm is that of the products of many rows.
+func (s Shape) SharedGemm() int {
+	columns := 32
+	if s.Weights == W4 {
+		columns = 64
+	}
+	return gemmStages * GemmTokens * (columns + 16) * 2
+}
+
 func (s Shape) reduceBytes(rows int) int { return s.Warps * rows / 8 * 32 * 16 }
 
 // Defines are the compiler's -D options, without the -D.
@@ -180,6 +198,9 @@ func (s Shape) Launch(kernel string) (shared, threads int) {
 	if strings.HasSuffix(kernel, "_32") {
 		rows = 32
 	}
+	if strings.HasPrefix(kernel, "gemm_") {
+		return s.SharedGemm(), GemmThreads
+	}
 	switch strings.TrimSuffix(strings.TrimSuffix(kernel, "_32"), "_8") {
 	case "norm_qkv", "norm_gate":
 		return s.SharedHidden(rows), s.Threads()
@@ -189,6 +210,8 @@ func (s Shape) Launch(kernel string) (shared, threads int) {
 		return s.SharedDown(rows), s.Threads()
 	case "head":
 		return s.SharedHead(rows), s.Threads()
+	case "normalise":
+		return 0, s.Threads()
 	case "select_rows":
 		return 0, s.SelectThreads
 	}
