@@ -19,11 +19,15 @@ mkdir -p "$dir/testdata" "$dir/cache/kernels"
 cp engine/cuda/driver/testdata/* engine/cuda/testdata/* "$dir/testdata/"
 say "cubins" >&2
 CGO_ENABLED=0 go run ./build/kernels -cubins -out "$dir/cache/kernels" -arch "${ARCHS:-sm_80,sm_89,sm_90a}" >&2
+say "cubins of the tests" >&2
+CUDA_CODE="$dir/cache/kernels" CUDA_CODE_FOR="${TEST_ARCHS:-sm_90a}" go test -count=1 -tags native ./engine/cuda ./engine/cuda/driver >&2
+CGO_ENABLED=0 "$dir/gpucheck" -compile "${ARCHS:-sm_80,sm_89,sm_90a}" -out "$dir/cache/kernels" >&2
+cp build/gpucheck/peers.py "$dir/"
 cat >"$dir/run.sh" <<'RUN'
 #!/bin/sh
 # Everything in one go; results in this folder, or where -out says.
 cd "$(dirname "$0")" || exit 1
-PACELINE_CACHE="$PWD/cache" exec ./gpucheck -out . "$@"
+PACELINE_CACHE="$PWD/cache" CUDA_CODE="$PWD/cache/kernels" exec ./gpucheck -out . "$@"
 RUN
 chmod +x "$dir/run.sh"
 mkdir -p bin

@@ -84,7 +84,7 @@ func TestNoDevice(t *testing.T) {
 		t.Errorf("a server: device %v, error %v", d, err)
 	}
 	// A workload's variant never moves a round to another device.
-	_, err = engineOf(nil, nil)(t.Context(), harness.Order{Subject: result.Subject{Target: "engine-cuda"}, ModelDir: t.TempDir()})
+	_, err = engineOf(nil, nil, nil)(t.Context(), harness.Order{Subject: result.Subject{Target: "engine-cuda"}, ModelDir: t.TempDir()})
 	var we *wire.Error
 	if !errors.As(err, &we) || we.Class != wire.ClassRequest {
 		t.Errorf("a variant on a GPU in a round on the CPU: %v", err)

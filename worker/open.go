@@ -22,8 +22,8 @@ type opener func(context.Context, harness.Order) (harness.Opened, error)
 // ownEngine says that the subject is this process's engine.
 func ownEngine(t *wire.Target) bool { return t == nil || t.Driver == wire.DriverEngine }
 
-// engineOf opens this process's engine, or the variant of it that the order names.
-func engineOf(faults []engine.Fault, gpu *device) opener {
+// engineOf opens this process's engine, or the variant of it that the order names. What it opens is added to opened.
+func engineOf(faults []engine.Fault, gpu *device, opened *[]*targetengine.Target) opener {
 	return func(ctx context.Context, o harness.Order) (harness.Opened, error) {
 		variant, ok := wire.EngineVariants()[o.Subject.Target]
 		if !ok && o.Subject.Target != wire.DriverEngine && o.Subject.Target != "" {
@@ -44,8 +44,19 @@ func engineOf(faults []engine.Fault, gpu *device) opener {
 		if err := gpu.opened(ctx); err != nil {
 			return harness.Opened{}, errors.Join(err, t.Close())
 		}
+		*opened = append(*opened, t)
 		return harness.Opened{Target: t, Tokenizer: t.Tokenizer()}, nil
 	}
+}
+
+// lost is the error of a round whose engine could not be used to its end: the machine's, whatever was measured.
+func lost(opened []*targetengine.Target) error {
+	for _, t := range opened {
+		if err := t.Fault(); err != nil {
+			return &wire.Error{Class: wire.ClassMachine, Message: fmt.Sprintf("the engine was lost in the middle of the round, which is worth nothing: %v", err)}
+		}
+	}
+	return nil
 }
 
 // serverOf opens a server: one that runs, or one that is started for this round.

@@ -26,7 +26,7 @@ func TestVariants(t *testing.T) {
 			t.Errorf("no workload may name %s: %+v", name, v)
 		}
 	}
-	_, err := engineOf(nil, nil)(t.Context(), harness.Order{Subject: result.Subject{Target: "engine-w6"}, ModelDir: t.TempDir()})
+	_, err := engineOf(nil, nil, nil)(t.Context(), harness.Order{Subject: result.Subject{Target: "engine-w6"}, ModelDir: t.TempDir()})
 	if err == nil || !strings.Contains(err.Error(), `no variant "engine-w6"`) {
 		t.Errorf("a variant that isn't one: %v", err)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/paceline/paceline/bench/probe/nvml"
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/bench/target"
+	targetengine "github.com/paceline/paceline/bench/target/engine"
 	"github.com/paceline/paceline/bench/target/null"
 	"github.com/paceline/paceline/engine"
 	"github.com/paceline/paceline/engine/backend"
@@ -106,7 +107,8 @@ func run(ctx context.Context, o *wire.RoundOrder, self Self, w *writer) (*result
 	if err := gpu.class(&env); err != nil {
 		return nil, err
 	}
-	open := engineOf(faults, gpu)
+	var opened []*targetengine.Target
+	open := engineOf(faults, gpu, &opened)
 	order := harness.Order{
 		Run: o.Run, Attempt: o.Attempt, Index: o.Round, Cells: cells, Subject: o.Subject, ModelDir: o.ModelDir,
 		Faults: o.Faults, Spawned: o.Spawned,
@@ -128,7 +130,7 @@ func run(ctx context.Context, o *wire.RoundOrder, self Self, w *writer) (*result
 			Samples:  func(s []result.Sample) { w.send(&wire.Frame{Samples: s}) },
 		},
 	})
-	if err != nil {
+	if err := errors.Join(lost(opened), err); err != nil {
 		return nil, err
 	}
 	if ownEngine(o.Target) {

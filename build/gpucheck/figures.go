@@ -30,8 +30,9 @@ type figure struct {
 	P90     time.Duration `json:"p90_ns"`
 	Rate    float64       `json:"tok_per_s,omitempty"`
 	// Share is the bytes that a step has to read, over the median time, of what copies read and write together.
-	Share float64 `json:"share_of_copies,omitempty"`
-	Note  string  `json:"note,omitempty"`
+	Share  float64 `json:"share_of_copies,omitempty"`
+	Joules float64 `json:"joules_per_tok,omitempty"` // of the board, by its driver's readings of power
+	Note   string  `json:"note,omitempty"`
 }
 
 const contextOfDecode = 512 // positions before the tokens that are timed
@@ -64,7 +65,7 @@ func (c *check) figures() error {
 	for _, weights := range formats {
 		errs = append(errs, c.format(ck, weights))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.peers(folder))...)
 }
 
 func (c *check) format(ck *model.Checkpoint, weights string) (err error) {
@@ -91,7 +92,7 @@ func (c *check) format(ck *model.Checkpoint, weights string) (err error) {
 			return fmt.Errorf("a prompt of %d in %s: %w", n, weights, err)
 		}
 	}
-	return nil
+	return m.workload()
 }
 
 // measure is a backend under measurement.
@@ -290,6 +291,18 @@ func (r *report) markdown() string {
 	}
 	for _, f := range r.Figures {
 		fmt.Fprintf(&b, "| %s | %s | %d | %d | %v | %v | %.0f | %.0f %% |\n", f.What, f.Weights, f.Batch, f.Tokens, f.Median, f.P90, f.Rate, 100*f.Share)
+	}
+	for _, f := range r.Figures {
+		if f.Note != "" {
+			fmt.Fprintf(&b, "\n- %s in %s: %s", f.What, f.Weights, f.Note)
+		}
+	}
+	if l := r.Launch; l != nil {
+		fmt.Fprintf(&b, "\n- from kernel to kernel in a graph: %v one after the other, %v where the next may begin early", l.Gap, l.EarlyGap)
+		fmt.Fprintf(&b, "\n- a barrier over %d blocks: %v", l.Blocks, l.Barrier)
+	}
+	for _, p := range r.Peers {
+		fmt.Fprintf(&b, "\n- %s %s, the same sizes in bf16: %s", p.Name, p.Version, p.words())
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(&b, "\n**Problem:** %s\n", p)

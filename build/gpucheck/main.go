@@ -6,7 +6,7 @@
 //	gpucheck                 everything; some minutes
 //	gpucheck -smoke          a small model and no figures, for the emulator of tests
 //
-// Test binaries that lie beside it (driver.test, cuda.test) are run; weights are made up. It writes one result
+// What is installed of vLLM and transformers is measured beside it (peers.py). Test binaries that lie beside it (driver.test, cuda.test) are run; weights are made up. It writes one result
 // file and a table in Markdown.
 package main
 
@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/paceline/paceline/engine/cuda/driver"
@@ -31,7 +32,9 @@ type report struct {
 	Code     []codeResult      `json:"code"`
 	Tests    []testResult      `json:"tests"`
 	Copy     float64           `json:"copy_gb_per_s,omitempty"` // read and written, by copies within the device
+	Launch   *launchTimes      `json:"launches,omitempty"`
 	Figures  []figure          `json:"figures,omitempty"`
+	Peers    []peer            `json:"peers,omitempty"`
 	Problems []string          `json:"problems,omitempty"`
 }
 
@@ -47,7 +50,11 @@ func run() error {
 	device := flag.String("device", "", "index, UUID or bus id (default: the first)")
 	out := flag.String("out", ".", "folder for gpucheck.json and gpucheck.md")
 	noTests := flag.Bool("no-tests", false, "don't run the test binaries that lie beside this program")
+	archs := flag.String("compile", "", "only compile what times launches, for these architectures, to -out; on a machine with NVIDIA's compiler")
 	flag.Parse()
+	if *archs != "" {
+		return compileProbe(strings.Split(*archs, ","), *out)
+	}
 	d, err := driver.Open("")
 	if err != nil {
 		return err
@@ -65,7 +72,7 @@ func run() error {
 	for _, stage := range []struct {
 		name string
 		do   func() error
-	}{{"kernels", c.code}, {"tests", c.tests}, {"copies", c.copies}, {"decoding and prompts", c.figures}} {
+	}{{"kernels", c.code}, {"tests", c.tests}, {"copies", c.copies}, {"launches", c.launches}, {"decoding and prompts", c.figures}} {
 		if stage.name == "tests" && *noTests {
 			continue
 		}

@@ -31,6 +31,10 @@ func TestSmoke(t *testing.T) {
 	if err := (image.Store{Folder: filepath.Join(dir, "kernels")}).Put(image.Key(s, image.Emulator), "test", code); err != nil {
 		t.Fatal(err)
 	}
+	probe := simt.Module(t, simt.Source{Files: map[string][]byte{"dev.h": kernels.Files()["dev.h"], "probe.cu": []byte(probeSource)}})
+	if err := os.WriteFile(probeFile(filepath.Join(dir, "kernels"), image.Emulator), probe, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("CGO_ENABLED", "0")
 	program := filepath.Join(dir, "gpucheck")
 	if out, err := exec.Command("go", "build", "-tags", "native", "-o", program, ".").CombinedOutput(); err != nil {
@@ -45,7 +49,7 @@ func TestSmoke(t *testing.T) {
 	if out, err := check(); err == nil || !strings.Contains(out, "an emulator, which has no speed") {
 		t.Errorf("measured an emulator: %v\n%s", err, out)
 	}
-	if out, err := check("-smoke"); err != nil {
+	if out, err := check("-smoke"); err != nil || strings.Contains(out, "skipped: no code") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, "gpucheck.json"))
@@ -59,6 +63,21 @@ func TestSmoke(t *testing.T) {
 	table, err := os.ReadFile(filepath.Join(dir, "gpucheck.md"))
 	if err != nil || !strings.Contains(string(table), "This is an emulator") {
 		t.Errorf("error %v, %s", err, table)
+	}
+}
+
+func TestPeers(t *testing.T) {
+	list, err := parsePeers([]byte("INFO starting\n{\"name\": \"vllm\", \"version\": \"0.9\", \"decode_tok_per_s\": 900, \"workload_tok_per_s\": 30000}\n{\"name\": \"transformers\", \"version\": \"5\", \"why\": \"no CUDA\"}\n{broken\n"))
+	if err == nil || !strings.Contains(err.Error(), "{broken") || len(list) != 2 {
+		t.Errorf("%+v, error %v", list, err)
+	}
+	if got := list[0].words(); got != "900 tok/s for one sequence, 30000 tok/s for the workload of 256 requests" {
+		t.Errorf("%q", got)
+	}
+	if python, err := exec.LookPath("python3"); err == nil { // with none of its libraries it says nothing
+		if out, err := exec.Command(python, "-S", "peers.py", t.TempDir()).CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("peers.py without peers: %v, %s", err, out)
+		}
 	}
 }
 

@@ -130,6 +130,11 @@ func parseResources(text []byte) ([]usage, error) {
 		u := &list[len(list)-1]
 		u.Registers, u.StaticShared, u.spills = n[0], n[2], n[1]+n[3]
 	}
+	for _, u := range list {
+		if u.Registers == 0 || u.Registers > 255 {
+			return nil, fmt.Errorf("kernel %s with %d registers in what cuobjdump says: want 1 to 255", u.Kernel, u.Registers)
+		}
+	}
 	if len(list) == 0 {
 		return nil, fmt.Errorf("no kernel in what cuobjdump says: %.200s", text)
 	}

@@ -82,3 +82,22 @@ func TestBlocks(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParse: whatever a disassembler says, a kernel fits some whole number of times or not at all.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(" Function merge:\n  REG:47 STACK:0 SHARED:0 LOCAL:0 CONSTANT[0]:936"), []byte(".text.merge:\n /*0000*/ LDC R1, c[0x0][0x28] ;\n /*0010*/ @P0 LDG.E.128 R4, [R2] ;\n /*0020*/ ACQBULK ;"))
+	f.Add([]byte("Function a:\nFunction b:\nREG:1 STACK:1 SHARED:1 LOCAL:1"), []byte(""))
+	f.Fuzz(func(t *testing.T, resources, assembly []byte) {
+		list, err := parseResources(resources)
+		if err != nil {
+			return
+		}
+		opcodes := parseAssembly(assembly)
+		for _, u := range list {
+			u.look(opcodes[u.Kernel])
+			if n := blocks(u, 128, "sm_90a"); n < 0 || n > 32 {
+				t.Errorf("%+v: %d blocks", u, n)
+			}
+		}
+	})
+}

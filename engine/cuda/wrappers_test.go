@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/paceline/paceline/engine/cuda/driver"
+	"github.com/paceline/paceline/engine/cuda/image"
 	"github.com/paceline/paceline/engine/cuda/kernels"
 	"github.com/paceline/paceline/engine/cuda/simt"
 	"github.com/paceline/paceline/engine/sample"
@@ -98,17 +99,22 @@ func wrapperCode(t *testing.T, info driver.DeviceInfo) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	compile := func(arch string) []byte {
+		n, err := driver.OpenNVRTC("")
+		if err != nil {
+			t.Skip(err)
+		}
+		return compileWrappers(t, n, files, s, arch)
+	}
 	if os.Getenv("CUDA_LIB") == "" {
+		simt.Leave(t, "wrappers", compile)
 		return simt.Module(t, simt.Source{Files: files, Defines: s.Defines(), Check: true})
 	}
-	n, err := driver.OpenNVRTC("")
-	if err != nil {
-		t.Skip(err)
+	arch := image.ArchOf(info, false)
+	if code := simt.Left("wrappers", arch); code != nil {
+		return code
 	}
-	if info.Major >= 9 {
-		return compileWrappers(t, n, files, s, "compute_90")
-	}
-	return compileWrappers(t, n, files, s, "compute_80")
+	return compile(arch)
 }
 
 // TestWrappersCompile: they do for what the test above runs them on.

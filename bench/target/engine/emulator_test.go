@@ -14,9 +14,11 @@ import (
 	"github.com/paceline/paceline/engine/model"
 )
 
-// TestRefusesAnEmulator: what has no speed isn't measured.
-func TestRefusesAnEmulator(t *testing.T) {
-	const dir = "../../../engine/model/robotstories"
+const dir = "../../../engine/model/robotstories"
+
+// emulate makes the emulator the machine's device.
+func emulate(t *testing.T) {
+	t.Helper()
 	m, err := model.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -34,6 +36,11 @@ func TestRefusesAnEmulator(t *testing.T) {
 	if err := (image.Store{Folder: filepath.Join(cache, "kernels")}).Put(image.Key(s, image.Emulator), "test", code); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestRefusesAnEmulator: what has no speed isn't measured.
+func TestRefusesAnEmulator(t *testing.T) {
+	emulate(t)
 	target, err := Open(t.Context(), engine.Options{ModelDir: dir, Backend: "cuda"})
 	if err == nil {
 		target.Close()

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/paceline/paceline/bench/result"
@@ -27,6 +28,8 @@ type Target struct {
 
 	closing sync.RWMutex // held for reading by requests
 	closed  bool         // guarded by closing
+
+	fault atomic.Pointer[error] // after which the engine can't be used
 }
 
 // Open opens the model that o names and returns when it can answer. It needs the
@@ -75,14 +78,32 @@ func (t *Target) Do(ctx context.Context, r target.Request, sink func(target.Even
 	}
 	stream, err := t.eng.Submit(ctx, q)
 	if err != nil {
-		return target.Reply{}, err
+		return target.Reply{}, t.noted(err)
 	}
 	a := answer{sink: sink, ids: make([]int32, 0, q.MaxTokens), text: make([]byte, 0, 8*q.MaxTokens)}
 	a.written = time.Now()
 	for ev := range stream.Events() {
 		a.event(ctx, ev)
 	}
-	return a.reply(ctx)
+	reply, err := a.reply(ctx)
+	return reply, t.noted(err)
+}
+
+// noted keeps the first error that says that the engine can't be used any more.
+func (t *Target) noted(err error) error {
+	if errors.Is(err, backend.ErrFault) {
+		t.fault.CompareAndSwap(nil, &err)
+	}
+	return err
+}
+
+// Fault is why the engine couldn't be used any more, nil where it could: a device that was lost in the middle, say.
+// What was measured since is worth nothing, and says nothing of the engine's speed.
+func (t *Target) Fault() error {
+	if err := t.fault.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // request renders the prompt.

@@ -115,6 +115,11 @@ func (d *Driver) Find(name string) (DeviceInfo, error) {
 	if err != nil {
 		return DeviceInfo{}, err
 	}
+	return find(list, name)
+}
+
+// find chooses among devices, of which there is one at least.
+func find(list []DeviceInfo, name string) (DeviceInfo, error) {
 	if name == "" {
 		return list[0], nil
 	}

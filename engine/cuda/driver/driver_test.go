@@ -59,14 +59,27 @@ func code(t testing.TB, c *driver.Context) []byte {
 	t.Helper()
 	if emulated() {
 		files := map[string][]byte{"dev.h": kernels.Files()["dev.h"], "probe.cu": probe(t)}
+		simt.Leave(t, "probe", func(arch string) []byte { return compiled(t, strings.TrimSuffix(arch, "a")) })
 		return simt.Module(t, simt.Source{Files: files})
 	}
+	// Not code for older devices: it wouldn't wait for the kernel before it, and config lets it begin early.
+	arch := fmt.Sprintf("sm_%d%d", c.Info().Major, c.Info().Minor)
+	for _, name := range []string{arch, arch + "a"} {
+		if code := simt.Left("probe", name); code != nil {
+			return code
+		}
+	}
+	return compiled(t, arch)
+}
+
+// compiled is the program of testdata for an architecture.
+func compiled(t testing.TB, arch string) []byte {
+	t.Helper()
 	n, err := driver.OpenNVRTC("")
 	if err != nil {
 		t.Skip(err)
 	}
-	// Not code for older devices: it wouldn't wait for the kernel before it, and config lets it begin early.
-	return must[driver.Result](t)(n.Compile(probeFor(t, fmt.Sprintf("sm_%d%d", c.Info().Major, c.Info().Minor)))).Code
+	return must[driver.Result](t)(n.Compile(probeFor(t, arch))).Code
 }
 
 func probe(t testing.TB) []byte {

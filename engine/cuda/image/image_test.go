@@ -198,3 +198,16 @@ func TestCarried(t *testing.T) {
 		}
 	}
 }
+
+// FuzzDecode: what is taken for whole is what was written, to the byte.
+func FuzzDecode(f *testing.F) {
+	f.Add(encode([]byte("code")))
+	f.Add(encode(nil))
+	f.Add(encode([]byte("code"))[:30])
+	f.Add([]byte(magic))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if code, ok := decode(data); ok && !bytes.Equal(encode(code), data) {
+			t.Errorf("%d bytes of code in a file of %d that nobody wrote", len(code), len(data))
+		}
+	})
+}

@@ -41,8 +41,7 @@ func (s Store) Put(key, maker string, code []byte) error {
 	if err != nil {
 		return fmt.Errorf("keep compiled kernels: %w", err)
 	}
-	sum := sha256.Sum256(code)
-	_, err = f.Write(slices.Concat([]byte(magic), sum[:], code))
+	_, err = f.Write(encode(code))
 	err = errors.Join(err, f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), filepath.Join(s.Folder, key+"-"+maker+".cubin"))
@@ -79,13 +78,25 @@ func read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	rest, ok := bytes.CutPrefix(data, []byte(magic))
-	if !ok || len(rest) < sha256.Size {
-		return nil, fmt.Errorf("%s is %w: removed, and made anew", path, errDamaged)
-	}
-	code := rest[sha256.Size:]
-	if sum := sha256.Sum256(code); !bytes.Equal(sum[:], rest[:sha256.Size]) {
+	code, ok := decode(data)
+	if !ok {
 		return nil, fmt.Errorf("%s is %w: removed, and made anew", path, errDamaged)
 	}
 	return code, nil
+}
+
+// encode is a file's content; decode gives the code in it, if it is whole.
+func encode(code []byte) []byte {
+	sum := sha256.Sum256(code)
+	return slices.Concat([]byte(magic), sum[:], code)
+}
+
+func decode(data []byte) (code []byte, ok bool) {
+	rest, ok := bytes.CutPrefix(data, []byte(magic))
+	if !ok || len(rest) < sha256.Size {
+		return nil, false
+	}
+	code = rest[sha256.Size:]
+	sum := sha256.Sum256(code)
+	return code, bytes.Equal(sum[:], rest[:sha256.Size])
 }
