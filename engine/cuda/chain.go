@@ -143,8 +143,13 @@ func normTo(e *engine, c *chain, x extent, weights kernels.Ptr) error {
 func (e *engine) headsTo(c *chain, from, most int, last bool) error {
 	f, groups, shared := e.kernels.head.of(most)
 	blocks := e.act.headBlocks
-	if most == 0 {
+	switch {
+	case most == 0:
 		blocks = 1 // it only says that the step is done
+	case groups > 1:
+		// All groups run at the same time, and go through the vocabulary side by side: one brings a weight from
+		// memory, and the others find it in the second-level cache.
+		blocks = max(1, min(blocks, e.device.SMs/groups))
 	}
 	p := kernels.HeadParams{
 		Step: e.lists, X: e.at(e.act.x), Norm: e.weights.norm, Matrix: e.weights.head, Logits: e.at(e.act.logits), Best: e.at(e.act.best),

@@ -41,8 +41,16 @@ func findKernels(m driver.Module, s kernels.Shape, d driver.DeviceInfo) (kernelS
 		to   *driver.Func
 		name string
 	}{
-		{&k.norm, "normalise"}, {&k.wide.qkv, "gemm_qkv"}, {&k.wide.output, "gemm_output"}, {&k.wide.gate, "gemm_gate"}, {&k.wide.down, "gemm_down"},
-		{&k.begin, "begin"}, {&k.attention, "attention"}, {&k.attentionWhole, "attention_whole"}, {&k.merge, "merge"}, {&k.second, "select_rows"},
+		{&k.norm, "normalise"},
+		{&k.wide.qkv, "gemm_qkv"},
+		{&k.wide.output, "gemm_output"},
+		{&k.wide.gate, "gemm_gate"},
+		{&k.wide.down, "gemm_down"},
+		{&k.begin, "begin"},
+		{&k.attention, "attention"},
+		{&k.attentionWhole, "attention_whole"},
+		{&k.merge, "merge"},
+		{&k.second, "select_rows"},
 	} {
 		var err error
 		if *f.to, err = m.Func(f.name); err != nil {
