@@ -80,7 +80,9 @@ func (r *round) run(ctx context.Context) error {
 		return err
 	}
 	if env != nil {
-		res.Environment = *env
+		if res.Environment, err = environment(*env, res.Environment); err != nil {
+			return err
+		}
 	}
 	r.subject.identify(&res.Subject)
 	res.Probes = append(append(before, after...), res.Probes...)
