@@ -37,11 +37,19 @@ type TrialRow struct {
 	Reasons         []result.Reason
 }
 
+// classText is a hardware class with all that sets it apart.
+func classText(h result.Hardware) string {
+	if h.GPUModel == "" {
+		return fmt.Sprintf("%s, %d cores, %s, governor %s", orMissing(h.CPUModel), h.Cores, orMissing(h.ISA), orMissing(h.Governor))
+	}
+	return fmt.Sprintf("%d × %s, %d GiB, power limit %s, driver %d", max(1, h.GPUCount), h.GPUModel, h.GPUMemory>>30, orMissing(h.GPUPower), h.DriverMajor)
+}
+
 func (r *Run) roundRow(x *Round) RoundRow {
 	h := x.Environment.Hardware
 	row := RoundRow{
 		Index: x.Index, Mark: Valid(x.Valid), Started: x.Started, Took: Missing, Machine: orMissing(x.Environment.Host), Reasons: x.Reasons,
-		Title: fmt.Sprintf("%s, %d cores, %s, governor %s; machine %s", orMissing(h.CPUModel), h.Cores, orMissing(h.ISA), orMissing(h.Governor), Short(x.Environment.MachineID)),
+		Title: classText(h) + "; machine " + Short(x.Environment.MachineID),
 	}
 	if h.GPUModel != "" {
 		row.Machine += fmt.Sprintf(" (%d × %s)", max(1, h.GPUCount), h.GPUModel)

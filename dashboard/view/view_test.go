@@ -81,3 +81,14 @@ func TestMarks(t *testing.T) {
 		t.Error("the worst doesn't come first")
 	}
 }
+
+func TestClassText(t *testing.T) {
+	for want, h := range map[string]result.Hardware{
+		"a CPU, 8 cores, avx2, governor performance":             {CPUModel: "a CPU", Cores: 8, ISA: "avx2", Governor: "performance"},
+		"1 × NVIDIA H100, 80 GiB, power limit 700 W, driver 570": {GPUModel: "NVIDIA H100", GPUCount: 1, GPUMemory: 80 << 30, GPUPower: "700 W", DriverMajor: 570},
+	} {
+		if got := classText(h); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
