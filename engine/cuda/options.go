@@ -33,9 +33,9 @@ type Options struct {
 var ErrMemory = room.ErrMemory
 
 const (
-	maxTokens = 512 // of a batch
-	maxRows   = 256 // of a batch
-	maxDraft  = 32  // of a row
+	maxTokens = 2048 // of a batch: a prompt of so many fills a large device
+	maxRows   = 256  // of a batch
+	maxDraft  = 32   // of a row
 	minPages  = 64
 
 	keptRows   = 256   // logits rows that are on the device at a time
