@@ -20,9 +20,6 @@ import (
 // ErrTaken is wrapped by the error of taking a GPU that somebody uses.
 var ErrTaken = errors.New("in use")
 
-// idleUse is up to which share of the time a GPU may have been busy and count as unused: what shows its state uses it too.
-const idleUse = 0.05
-
 // Take chooses a GPU and locks it. want is an index or a UUID, as nvidia-smi prints them; "" is the first that nobody
 // uses. Locks are files in folder, held by the kernel until release is called or the process ends. The error says of
 // each GPU why not, and wraps ErrTaken where another one or another time would do.
@@ -76,7 +73,7 @@ func Unused(g health.GPU) error {
 		return fmt.Errorf("GPU %d (%s) is divided by MIG: its parts share memory bandwidth and power; take another one, or turn MIG off (nvidia-smi -i %[1]d -mig 0)", g.Index, g.Model)
 	case len(g.Processes) > 0:
 		return fmt.Errorf("GPU %d (%s) is %w by the processes %s: stop them (nvidia-smi shows what they are), or measure on another GPU", g.Index, g.Model, ErrTaken, list(g.Processes))
-	case g.Utilisation != nil && *g.Utilisation > idleUse:
+	case g.Utilisation != nil && *g.Utilisation > health.IdleUse:
 		return fmt.Errorf("GPU %d (%s) is %w: busy for %.0f %% of the time by processes that don't show here; look on its host, or measure on another GPU", g.Index, g.Model, ErrTaken, 100**g.Utilisation)
 	}
 	return nil

@@ -10,8 +10,10 @@ import (
 
 // Limits of a GPU that is about to measure.
 const (
-	hot     = 80 // °C; most data-centre GPUs slow down from about 85
-	idleUse = 0.05
+	hot = 80 // °C; most data-centre GPUs slow down from about 85
+	// IdleUse is for which share of the time a GPU may have been busy and count as unused: whoever looks at it, this
+	// program too, uses it a little.
+	IdleUse = 0.05
 )
 
 // gpu gives the findings of one device, in the order in which to mend them.
@@ -31,7 +33,7 @@ func gpu(g *GPU) []Finding {
 	case len(g.Processes) > 0:
 		add("processes", Disturbs, fmt.Sprintf("in use by %d other processes (pids %s)", len(g.Processes), pids(g.Processes)),
 			"they share its cores, memory bandwidth and power", "stop them, or measure on another GPU", "nvidia-smi -i N")
-	case g.Utilisation != nil && *g.Utilisation > idleUse:
+	case g.Utilisation != nil && *g.Utilisation > IdleUse:
 		add("processes", Disturbs, fmt.Sprintf("busy for %s of the time, with processes that can't be seen from here", percent(*g.Utilisation)),
 			"they share its cores, memory bandwidth and power", "see on the host what uses it", "nvidia-smi -i N")
 	case g.Utilisation != nil:
