@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/paceline/paceline/bench/probe"
@@ -38,7 +39,8 @@ func takeDevice(ctx context.Context, want, locks string, look func(context.Conte
 	machine := func(err error) error { return &wire.Error{Class: wire.ClassMachine, Message: err.Error()} }
 	gpus, err := look(ctx)
 	if err != nil {
-		return nil, machine(fmt.Errorf("%w; measuring on a GPU needs NVIDIA's driver and its management library, libnvidia-ml.so.1 (in a container: NVIDIA_DRIVER_CAPABILITIES=compute,utility)", err))
+		why := strings.TrimSuffix(err.Error(), " ("+probe.ErrAbsent.Error()+")")
+		return nil, machine(fmt.Errorf("%s; measuring on a GPU needs NVIDIA's driver and its management library, libnvidia-ml.so.1 (in a container: NVIDIA_DRIVER_CAPABILITIES=compute,utility)", why))
 	}
 	g, release, err := exclusive.Take(gpus, want, locks)
 	if err != nil {

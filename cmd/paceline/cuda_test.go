@@ -119,7 +119,7 @@ func TestRunOnGPU(t *testing.T) {
 		t.Skip("skipped: this machine has a GPU, where the suite would run")
 	}
 	data := t.TempDir()
-	paceline(t, "run", quick(t), "--target", "engine-cuda", "--data", data).expect(t, exitMachine, "libnvidia-ml.so.1", "no NVIDIA driver")
+	paceline(t, "run", quick(t), "--target", "engine-cuda", "--device", "0", "--data", data).expect(t, exitMachine, "libnvidia-ml.so.1", "no NVIDIA driver", "--target engine-cuda --device 0")
 	paceline(t, "run", quick(t), "--device", "0", "--data", data).expect(t, exitRequest, "--target engine-cuda")
 	paceline(t, "run", quick(t), "--target", "engine-cude", "--data", data).expect(t, exitRequest, `did you mean "engine-cuda"?`)
 }

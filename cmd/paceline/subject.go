@@ -367,6 +367,7 @@ func (f *subjectFlags) arguments() []string {
 		{"api-key-env", f.apiKeyEnv},
 		{"dialect", f.dialect},
 		{"served-model", f.served},
+		{"device", f.gpu},
 		{"agent-config", f.config},
 	} {
 		if x.value != "" {
