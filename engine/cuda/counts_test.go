@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/paceline/paceline/engine/backend"
@@ -49,6 +50,7 @@ func TestLaunches(t *testing.T) {
 	e, count := openCounted(t, synth(t, c), "", false)
 	ids := goldentest.Prompt(70, c.VocabSize)
 	do(t, e, backend.Row{Tokens: ids, Pages: []backend.PageID{1, 2}})
+	before := e.graphs.made
 	for name, tt := range map[string]struct {
 		s    backend.Sampling
 		want int64
@@ -80,8 +82,63 @@ func TestLaunches(t *testing.T) {
 			t.Errorf("%s: a graph was built for the second step", name)
 		}
 	}
+	if n := e.graphs.made - before; n != 2 {
+		t.Errorf("%d graphs for steps of one row, want 2", n)
+	}
+}
+
+// TestGraphs: prompts go by graphs too, whose number is bounded, and give what the kernels give one by one.
+func TestGraphs(t *testing.T) {
+	n := 0
+	for _, k := range graphKinds() {
+		n += 2 * len(k.sizes)
+		if !slices.IsSorted(k.sizes) || len(k.sizes) > len(graphs{}.exec[0][0]) {
+			t.Errorf("sizes %v", k.sizes)
+		}
+	}
+	if n > 20 {
+		t.Errorf("%d graphs, want 20 at most", n)
+	}
+	c := narrow()
+	e, count := openCounted(t, synth(t, c), "", false)
+	ids := goldentest.Prompt(200, c.VocabSize)
+	launches := func() int {
+		n, err := count.Calls("cuLaunchKernelEx")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	steps := [][]backend.Row{
+		{{Tokens: ids[:100], Pages: []backend.PageID{1, 2}, Sample: &backend.Sampling{Temperature: 1, Seed: 5, Position: 100}}},
+		{{Tokens: ids[100:101], Start: 100, Pages: []backend.PageID{1, 2}, Sample: &backend.Sampling{Temperature: 1, TopK: 9}}, {Tokens: ids[:190], Pages: []backend.PageID{3, 4, 5}, Sample: &backend.Sampling{}}},
+		{{Tokens: ids[:64], Pages: []backend.PageID{6}}},
+	}
+	draw := func() (drawn []int32) {
+		for _, rows := range steps {
+			for _, o := range do(t, e, rows...) {
+				drawn = append(drawn, o.Token)
+			}
+		}
+		return drawn
+	}
+	before := launches()
+	got := draw()
+	if n := launches() - before; n != 0 {
+		t.Errorf("%d kernels were launched one by one", n)
+	}
 	if e.graphs.made != 2 {
-		t.Errorf("%d graphs for steps of one row, want 2", e.graphs.made)
+		t.Errorf("%d graphs, want one with a second pass and one without", e.graphs.made)
+	}
+	if err := e.graphs.close(); err != nil {
+		t.Fatal(err)
+	}
+	e.graphs.full = true
+	if want := draw(); !slices.Equal(got, want) {
+		t.Errorf("by graphs %v, one by one %v", got, want)
+	}
+	if launches() == before {
+		t.Error("no kernel was launched one by one")
 	}
 }
 
