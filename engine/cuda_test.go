@@ -3,40 +3,18 @@
 package engine_test
 
 import (
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/paceline/paceline/engine"
-	"github.com/paceline/paceline/engine/cuda/image"
-	"github.com/paceline/paceline/engine/cuda/kernels"
-	"github.com/paceline/paceline/engine/cuda/simt"
-	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/cuda/simt/machine"
 )
 
 // TestTwoInFlight: on a device the next step is launched before the one before it is collected, and the
 // tokens are those of a request that is alone.
 func TestTwoInFlight(t *testing.T) {
 	const dir = "model/robotstories"
-	m, err := model.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := kernels.ShapeOf(m.Config, kernels.BF16)
-	if err := m.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	cache := t.TempDir()
-	t.Setenv("CUDA_LIB", simt.Library(t))
-	t.Setenv("PACELINE_CACHE", cache)
-	t.Setenv("SIMT_MEM_MB", "600")
-	code := simt.Module(t, simt.Source{Files: kernels.Files(), Defines: s.Defines()})
-	if err := (image.Store{Folder: filepath.Join(cache, "kernels")}).Put(image.Key(s, image.Emulator), "test", code); err != nil {
-		t.Fatal(err)
-	}
+	machine.Emulate(t, dir)
 	e, err := engine.Open(t.Context(), engine.Options{ModelDir: dir, Backend: "cuda", ContextHint: 256})
 	if err != nil {
 		t.Fatal(err)

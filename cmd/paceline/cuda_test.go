@@ -5,45 +5,15 @@ package main
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/paceline/paceline/engine/cuda/image"
-	shapes "github.com/paceline/paceline/engine/cuda/kernels"
-	"github.com/paceline/paceline/engine/cuda/simt"
-	"github.com/paceline/paceline/engine/model"
+	"github.com/paceline/paceline/engine/cuda/simt/machine"
 )
-
-// emulate lets commands of this test find the emulator of NVIDIA devices, and the shipped model's kernels for it in a cache
-// of their own, whose file of kernels it names.
-func emulate(t *testing.T) (kept string) {
-	t.Helper()
-	m, err := model.Open("../../engine/model/robotstories")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	s, err := shapes.ShapeOf(m.Config, shapes.BF16)
-	if err != nil {
-		t.Fatal(err)
-	}
-	library, code := simt.Library(t), simt.Module(t, simt.Source{Files: shapes.Files(), Defines: s.Defines()})
-	cache := t.TempDir()
-	t.Setenv("CUDA_LIB", library)
-	t.Setenv("PACELINE_CACHE", cache)
-	t.Setenv("SIMT_MEM_MB", "600")
-	store := image.Store{Folder: filepath.Join(cache, "kernels")}
-	key := image.Key(s, image.Emulator)
-	if err := store.Put(key, "test", code); err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(store.Folder, key+"-test.cubin")
-}
 
 // TestCUDA: on the emulator, generate tells the story that the CPU tells, and no speed.
 func TestCUDA(t *testing.T) {
-	kept := emulate(t)
+	kept := machine.Emulate(t, "../../engine/model/robotstories")
 	args := []string{"generate", "--greedy", "-n", "16"}
 	onCPU := paceline(t, args...)
 	onCPU.expect(t, exitOK, "tok/s")
@@ -84,7 +54,7 @@ func TestCUDA(t *testing.T) {
 
 // TestCUDAFaults: what goes wrong with a device is the machine's fault, said in words.
 func TestCUDAFaults(t *testing.T) {
-	emulate(t)
+	machine.Emulate(t, "../../engine/model/robotstories")
 	for _, c := range []struct {
 		name, value string
 		code        int

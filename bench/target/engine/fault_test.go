@@ -11,12 +11,13 @@ import (
 	"github.com/paceline/paceline/bench/target"
 	"github.com/paceline/paceline/engine"
 	"github.com/paceline/paceline/engine/backend"
+	"github.com/paceline/paceline/engine/cuda/simt/machine"
 )
 
 // TestFault: a device that is lost in the middle fails the requests from then on, and the target says why.
 func TestFault(t *testing.T) {
 	if os.Getenv("FAULT_CHILD") == "" { // the emulator reads its settings when its library is opened, once a process
-		emulate(t)
+		machine.Emulate(t, dir)
 		child := exec.Command(os.Args[0], "-test.run=^TestFault$", "-test.v")
 		child.Env = append(os.Environ(), "FAULT_CHILD=1", "SIMT_FAULT=merge:40=214")
 		if out, err := child.CombinedOutput(); err != nil {
