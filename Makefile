@@ -113,7 +113,7 @@ ptx: ## the PTX of the CUDA kernels that the program carries, after a change of 
 	@PACELINE_CUDA_HOME="$$(build/cudatools.sh | tail -n 1)" CGO_ENABLED=0 go run ./build/kernels -ptx
 
 .PHONY: kernels
-kernels: ## cubins of the CUDA kernels in the cache of this machine (ARGS="-out DIR", "-arch sm_90a")
+kernels: ## cubins of the CUDA kernels in the cache of this machine (ARGS="-out DIR", "-arch sm_90a"; -embed: for the next build to carry)
 	@PACELINE_CUDA_HOME="$$(build/cudatools.sh | tail -n 1)" CGO_ENABLED=0 go run ./build/kernels -cubins $(ARGS)
 
 .PHONY: kernelcheck

@@ -60,8 +60,9 @@ func probeFor(arch string) ([]byte, error) {
 
 // probeParams are those of its kernels.
 type probeParams struct {
-	arrived     driver.Ptr
-	rounds, pad uint32
+	arrived driver.Ptr
+	rounds  uint32
+	_       uint32
 }
 
 // launches times what lies between kernels.

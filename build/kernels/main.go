@@ -1,7 +1,8 @@
 // Command kernels compiles the CUDA kernels ahead of time.
 //
 //	kernels -ptx      writes the PTX that the program carries (engine/cuda/image/ptx)
-//	kernels -cubins   compiles cubins into the user's cache, or with -out into a folder for a release
+//	kernels -cubins   compiles cubins into the user's cache, or with -out into a folder
+//	kernels -cubins -embed   compiles them into engine/cuda/image/cubins, from where the next build carries them
 //
 // It needs NVIDIA's compiler library (pip install nvidia-cuda-nvrtc==13.0.88, or PACELINE_NVRTC), no device and no driver.
 package main
@@ -11,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/paceline/paceline/engine/cuda/driver"
@@ -30,6 +32,7 @@ func run() error {
 	ptx := flag.Bool("ptx", false, "write the PTX that the program carries")
 	cubins := flag.Bool("cubins", false, "compile cubins")
 	out := flag.String("out", "", "folder for cubins (default: the user's cache)")
+	embed := flag.Bool("embed", false, "cubins for the next build to carry, in place of what it would carry now")
 	archs := flag.String("arch", "sm_80,sm_86,sm_89,sm_90a", "architectures of cubins, separated by commas; sm_100a and sm_120a are possible")
 	nvrtc := flag.String("nvrtc", "", "NVIDIA's compiler library (default: looked for)")
 	flag.Parse()
@@ -43,6 +46,19 @@ func run() error {
 	if *ptx {
 		return writePTX(n, "engine/cuda/image/ptx")
 	}
+	if *embed {
+		const folder = "engine/cuda/image/cubins"
+		old, err := filepath.Glob(filepath.Join(folder, "*.gz"))
+		if err != nil {
+			return err
+		}
+		for _, path := range old {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+		return writeCubins(n, strings.Split(*archs, ","), folder, func(key, maker string, code []byte) error { return image.Embed(folder, key, maker, code) })
+	}
 	store, err := image.DefaultStore()
 	if *out != "" {
 		store, err = image.Store{Folder: *out}, nil
@@ -50,7 +66,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	return writeCubins(n, store, strings.Split(*archs, ","))
+	return writeCubins(n, strings.Split(*archs, ","), store.Folder, store.Put)
 }
 
 // shapes are those that are compiled ahead of time, by the names of their models.
@@ -77,7 +93,7 @@ func shapes() (map[string][]kernels.Shape, error) {
 	return all, nil
 }
 
-func writeCubins(n *driver.NVRTC, store image.Store, archs []string) error {
+func writeCubins(n *driver.NVRTC, archs []string, folder string, put func(key, maker string, code []byte) error) error {
 	all, err := shapes()
 	if err != nil {
 		return err
@@ -89,13 +105,13 @@ func writeCubins(n *driver.NVRTC, store image.Store, archs []string) error {
 				if err != nil {
 					return fmt.Errorf("%s in %s for %s: %w", name, s.Weights, arch, err)
 				}
-				if err := store.Put(image.Key(s, arch), image.CompilerName(n), code); err != nil {
+				if err := put(image.Key(s, arch), image.CompilerName(n), code); err != nil {
 					return err
 				}
 				fmt.Printf("%-14s %-4s %-8s %7d bytes\n", name, s.Weights, arch, len(code))
 			}
 		}
 	}
-	fmt.Println("in", store.Folder)
+	fmt.Println("in", folder)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/paceline/paceline/engine/cuda/driver"
 	"github.com/paceline/paceline/engine/cuda/kernels"
@@ -195,6 +196,40 @@ func TestCarried(t *testing.T) {
 		arch := strings.Replace(e.Arch, "compute", "sm", 1)
 		if out, err := exec.Command(ptxas, "-arch="+arch, path, "-o", os.DevNull).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", e.Name, err, out)
+		}
+	}
+}
+
+// TestEmbedded: cubins that a build was given come after what is kept on disk and before any compiler; a damaged one is
+// named and passed over.
+func TestEmbedded(t *testing.T) {
+	s, folder := qwen(t, kernels.BF16), t.TempDir()
+	key := Key(s, "sm_90a")
+	if err := Embed(folder, key, "nvrtc-13.0", []byte("a cubin")); err != nil {
+		t.Fatal(err)
+	}
+	name := key + "-nvrtc-13.0" + packed
+	data, err := os.ReadFile(filepath.Join(folder, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	carried := fstest.MapFS{"cubins/README.md": {}, "cubins/" + name: {Data: data}}
+	l := Loader{Store: Store{t.TempDir()}, NVRTC: filepath.Join(folder, "nothing"), carried: carried}
+	f, err := l.Load(s, hopper())
+	if err != nil || string(f.Code) != "a cubin" || f.From != "carried (nvrtc-13.0)" || len(f.Notes) > 0 {
+		t.Errorf("%q from %q, notes %v, error %v", f.Code, f.From, f.Notes, err)
+	}
+	if err := l.Store.Put(key, "nvrtc-13.1", []byte("kept")); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := l.Load(s, hopper()); err != nil || string(f.Code) != "kept" {
+		t.Errorf("with one on disk: %q from %q, error %v", f.Code, f.From, err)
+	}
+	for what, bad := range map[string][]byte{"cut": data[:len(data)-9], "not packed": []byte("a cubin")} {
+		l := Loader{NVRTC: filepath.Join(folder, "nothing"), carried: fstest.MapFS{"cubins/" + name: {Data: bad}}}
+		f, err := l.Load(s, hopper())
+		if err != nil || f.From != "PTX, compiled by the driver" || len(f.Notes) == 0 || !strings.Contains(f.Notes[0], name) {
+			t.Errorf("%s: from %q, notes %v, error %v", what, f.From, f.Notes, err)
 		}
 	}
 }

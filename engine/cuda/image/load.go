@@ -3,6 +3,7 @@ package image
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/paceline/paceline/engine/cuda/driver"
@@ -14,12 +15,14 @@ type Loader struct {
 	Store    Store  // where Folder is empty, nothing is kept
 	NVRTC    string // the compiler's library; "": looked for
 	Emulated bool   // the device is the emulator of tests
+
+	carried fs.FS // nil: what this program carries
 }
 
 // Found is code and where it is from.
 type Found struct {
 	Code []byte
-	// From says in a few words where the code is from: "kept (nvrtc-13.0)", "compiled (nvrtc-13.0)", "PTX, compiled by the driver".
+	// From says in a few words where the code is from: "kept (nvrtc-13.0)", "carried (nvrtc-13.0)", "compiled (nvrtc-13.0)", "PTX, compiled by the driver".
 	From string
 	Took time.Duration // to find or to make it; the driver's own compilation comes later
 	// Notes are what went wrong on the way and didn't matter in the end, in words for a person.
@@ -42,10 +45,21 @@ func (l Loader) Load(s kernels.Shape, d driver.DeviceInfo) (f Found, err error) 
 			return f, nil
 		}
 	}
+	if l.carried == nil {
+		l.carried = cubins
+	}
+	code, maker, err := embedded(l.carried, key)
+	if err != nil {
+		f.Notes = append(f.Notes, err.Error())
+	}
+	if code != nil {
+		f.Code, f.From = code, "carried ("+maker+")"
+		return f, nil
+	}
 	if l.Emulated {
 		return f, fmt.Errorf("%w: nothing is built for the emulator of CUDA devices: its tests build what they need", driver.ErrImage)
 	}
-	code, maker, err := l.compile(s, arch)
+	code, maker, err = l.compile(s, arch)
 	if err == nil {
 		if l.Store.Folder != "" {
 			if err := l.Store.Put(key, maker, code); err != nil {
