@@ -111,7 +111,7 @@ func TestKeys(t *testing.T) {
 // TestOrder: kept code first, then the compiler, then what the program carries.
 func TestOrder(t *testing.T) {
 	s, d := qwen(t, kernels.W4), hopper()
-	l := Loader{Store: Store{t.TempDir()}, NVRTC: filepath.Join(t.TempDir(), "no such library")}
+	l := Loader{carried: fstest.MapFS{}, Store: Store{t.TempDir()}, NVRTC: filepath.Join(t.TempDir(), "no such library")}
 	f, err := l.Load(s, d)
 	if err != nil || f.From != "PTX, compiled by the driver" || !bytes.Contains(f.Code, []byte(".target sm_90")) {
 		t.Errorf("with nothing there: from %q, error %v", f.From, err)
@@ -150,7 +150,7 @@ func TestCompiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := Loader{Store: Store{t.TempDir()}}
+	l := Loader{carried: fstest.MapFS{}, Store: Store{t.TempDir()}}
 	first, err := l.Load(s, hopper())
 	if err != nil || !strings.HasPrefix(first.From, "compiled (nvrtc-") || !bytes.HasPrefix(first.Code, []byte("\x7fELF")) {
 		t.Fatalf("from %q, error %v", first.From, err)
