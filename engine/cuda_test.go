@@ -3,6 +3,8 @@
 package engine_test
 
 import (
+	"os"
+	"os/exec"
 	"slices"
 	"testing"
 
@@ -49,5 +51,49 @@ func TestTwoInFlight(t *testing.T) {
 	ids(b)
 	if got := ids(a); !slices.Equal(got, alone) {
 		t.Errorf("beside another request: %v, alone %v", got, alone)
+	}
+}
+
+// TestTwoDevices: engines on two devices of a host compute at the same time, each on its own.
+func TestTwoDevices(t *testing.T) {
+	const dir = "model/robotstories"
+	if os.Getenv("TWO_DEVICES") == "" { // how many there are is read when the driver's library is opened, once a process
+		machine.Emulate(t, dir)
+		child := exec.Command(os.Args[0], "-test.run=^TestTwoDevices$")
+		child.Env = append(os.Environ(), "TWO_DEVICES=1", "SIMT_DEVICES=2")
+		if out, err := child.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	var streams []*engine.Stream
+	for _, device := range []string{"0", "1"} {
+		e, err := engine.Open(t.Context(), engine.Options{ModelDir: dir, Backend: "cuda", Device: device, ContextHint: 128})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		for range 2 {
+			st, err := e.Submit(t.Context(), engine.Request{Prompt: []int32{3, 5, 9}, MaxTokens: 9, IgnoreEOS: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			streams = append(streams, st)
+		}
+	}
+	var first []int32
+	for i, st := range streams {
+		var ids []int32
+		for ev := range st.Events() {
+			if ev.Token >= 0 {
+				ids = append(ids, ev.Token)
+			}
+		}
+		if first == nil {
+			first = ids
+		}
+		if len(ids) != 9 || !slices.Equal(ids, first) {
+			t.Errorf("stream %d: %v, the first %v", i, ids, first)
+		}
 	}
 }
