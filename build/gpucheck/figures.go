@@ -92,7 +92,35 @@ func (c *check) format(ck *model.Checkpoint, weights string) (err error) {
 			return fmt.Errorf("a prompt of %d in %s: %w", n, weights, err)
 		}
 	}
-	return m.workload()
+	if err := m.workload(); err != nil {
+		return err
+	}
+	return c.warpgroups(ck, weights)
+}
+
+// warpgroups measures prompts once more by Hopper's own products, which are off elsewhere; TestWide says whether they give
+// the same.
+func (c *check) warpgroups(ck *model.Checkpoint, weights string) (err error) {
+	b, err := cuda.Open(ck, cuda.Options{Device: c.device, Weights: weights, Warpgroups: true, Pages: 256})
+	if errors.Is(err, backend.ErrUnavailable) {
+		fmt.Println("skipped:", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	m := measure{check: c, b: b, weights: weights, layers: ck.Config.Layers, how: " by warpgroups"}
+	prompts := []int{512, 2048, 8192}
+	if c.smoke {
+		prompts = []int{150}
+	}
+	for _, n := range prompts {
+		if err := m.prompt(n); err != nil {
+			return fmt.Errorf("a prompt of %d in %s by warpgroups: %w", n, weights, err)
+		}
+	}
+	return nil
 }
 
 // measure is a backend under measurement.
@@ -101,6 +129,7 @@ type measure struct {
 	b       backend.Backend
 	weights string
 	layers  int
+	how     string // after what is measured
 }
 
 // start notes how long opening took.
@@ -260,7 +289,7 @@ func (m *measure) prompt(tokens int) error {
 		all = append(all, time.Since(started))
 	}
 	f := quantiles(all)
-	f.What, f.Tokens, f.Batch, f.Rate = "prompt", tokens, 1, float64(tokens)/f.Median.Seconds()
+	f.What, f.Tokens, f.Batch, f.Rate = "prompt"+m.how, tokens, 1, float64(tokens)/f.Median.Seconds()
 	m.add(f)
 	return nil
 }

@@ -56,6 +56,7 @@ func (e *engine) layersTo(c *chain, x extent) error {
 
 // layerTo is one layer: six kernels, and two more for many tokens; one more where some rows are long and others short.
 func (e *engine) layerTo(c *chain, x extent, i int) error {
+	set, shared, placed := e.wideSet()
 	s, w := e.shape, &e.weights.layers[i]
 	many := x.tokens > e.wideFrom
 	k := e.kv + kernels.Ptr(4*i*s.KVSide())
@@ -68,10 +69,10 @@ func (e *engine) layerTo(c *chain, x extent, i int) error {
 		In: e.at(e.act.normed),
 	}
 	if many {
-		if err := normTo(e, c, x, w.normIn); err != nil {
+		if err := normTo(e, c, x, w.normIn, placed); err != nil {
 			return err
 		}
-		if err := wideTo(e, c, x, e.kernels.wide.qkv, s.QKVTiles(), 1, &qkv); err != nil {
+		if err := wideTo(e, c, x, set.qkv, shared, s.QKVTiles(), 1, &qkv); err != nil {
 			return err
 		}
 	} else if err := narrowTo(e, c, x, &e.kernels.qkv, s.QKVTiles(), 1, &qkv); err != nil {
@@ -80,6 +81,9 @@ func (e *engine) layerTo(c *chain, x extent, i int) error {
 	att := kernels.AttentionParams{
 		Step: e.lists, Q: e.at(e.act.q), K: k, V: v, Page: page, Out: e.at(e.act.attention), Part: e.at(e.act.parts),
 		Scale: float32(math.Log2E / math.Sqrt(float64(s.HeadDim))),
+	}
+	if many {
+		att.Placed = placed
 	}
 	if x.whole {
 		if err := add(c, e.ctx, e.kernels.attentionWhole, grid(min(x.units, 8*e.device.SMs)), kernels.AttThreads, 0, &att); err != nil {
@@ -101,16 +105,16 @@ func (e *engine) layerTo(c *chain, x extent, i int) error {
 		Arrived: e.at(e.act.arrived) + 4*2*counters, Tokens: maxTokens,
 	}
 	if many {
-		if err := wideTo(e, c, x, e.kernels.wide.output, s.HiddenTiles(), 1, &out); err != nil {
+		if err := wideTo(e, c, x, set.output, shared, s.HiddenTiles(), 1, &out); err != nil {
 			return err
 		}
-		if err := normTo(e, c, x, w.normPost); err != nil {
+		if err := normTo(e, c, x, w.normPost, placed); err != nil {
 			return err
 		}
-		if err := wideTo(e, c, x, e.kernels.wide.gate, s.GateTiles(), 1, &gate); err != nil {
+		if err := wideTo(e, c, x, set.gate, shared, s.GateTiles(), 1, &gate); err != nil {
 			return err
 		}
-		return wideTo(e, c, x, e.kernels.wide.down, s.HiddenTiles(), s.DownSplits(), &down)
+		return wideTo(e, c, x, set.down, shared, s.HiddenTiles(), s.DownSplits(), &down)
 	}
 	if err := narrowTo(e, c, x, &e.kernels.output, s.HiddenTiles(), 1, &out); err != nil {
 		return err
@@ -128,14 +132,22 @@ func narrowTo[P any](e *engine, c *chain, x extent, k *product, tiles, splits in
 }
 
 // wideTo puts one in the chain for many.
-func wideTo[P any](e *engine, c *chain, x extent, f driver.Func, tiles, splits int, p *P) error {
+func wideTo[P any](e *engine, c *chain, x extent, f driver.Func, shared, tiles, splits int, p *P) error {
 	rows, groups := (tiles+kernels.GemmTiles-1)/kernels.GemmTiles, (x.tokens+kernels.GemmTokens-1)/kernels.GemmTokens
-	return add(c, e.ctx, f, grid(rows, groups, splits), kernels.GemmThreads, uint32(e.shape.SharedGemm()), p)
+	return add(c, e.ctx, f, grid(rows, groups, splits), kernels.GemmThreads, uint32(shared), p)
+}
+
+// wideSet is what multiplies many rows: by warpgroups, which read activations in an order of their own, or not.
+func (e *engine) wideSet() (set wide, shared int, placed uint32) {
+	if e.warpgroups {
+		return e.kernels.hopper, kernels.SharedHopper, 1
+	}
+	return e.kernels.wide, e.shape.SharedGemm(), 0
 }
 
 // normTo puts what the products of many rows read in the chain.
-func normTo(e *engine, c *chain, x extent, weights kernels.Ptr) error {
-	p := kernels.NormParams{Step: e.lists, X: e.at(e.act.x), Norm: weights, Out: e.at(e.act.normed)}
+func normTo(e *engine, c *chain, x extent, weights kernels.Ptr, placed uint32) error {
+	p := kernels.NormParams{Step: e.lists, X: e.at(e.act.x), Norm: weights, Out: e.at(e.act.normed), Placed: placed}
 	return add(c, e.ctx, e.kernels.norm, grid((x.tokens+e.shape.Warps-1)/e.shape.Warps), e.shape.Threads(), 0, &p)
 }
 

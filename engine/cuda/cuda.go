@@ -30,14 +30,15 @@ type engine struct {
 	door    *admit.Door
 	pdl     bool
 
-	ctx      *driver.Context
-	stream   driver.Stream
-	done     [2]driver.Event // of the steps of even and of odd number
-	module   driver.Module
-	kernels  kernelSet
-	wideFrom int // steps of more tokens take the products of many rows
-	weights  weights
-	graphs   graphs
+	ctx        *driver.Context
+	stream     driver.Stream
+	done       [2]driver.Event // of the steps of even and of odd number
+	module     driver.Module
+	kernels    kernelSet
+	warpgroups bool // such products go by warpgroups
+	wideFrom   int  // steps of more tokens take the products of many rows
+	weights    weights
+	graphs     graphs
 
 	weightsAt, base, kv kernels.Ptr // allocations; base is that of the activations
 	act                 activations
@@ -133,6 +134,9 @@ func (e *engine) prepare(code []byte) (err error) {
 	}
 	if e.kernels, err = findKernels(e.module, e.shape, e.device); err != nil {
 		return err
+	}
+	if e.warpgroups = e.options.Warpgroups; e.warpgroups && e.kernels.hopper == (wide{}) {
+		return fmt.Errorf("%w: products by warpgroups: %s has compute capability %d.%d, or its kernels are for several families: they take 9.0 (Hopper) and code for it alone (NVRTC, or make kernels)", backend.ErrUnavailable, e.device.Name, e.device.Major, e.device.Minor)
 	}
 	if e.stream, err = e.ctx.NewStream(); err != nil {
 		return err

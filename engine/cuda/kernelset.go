@@ -25,7 +25,7 @@ type wide struct{ qkv, output, gate, down driver.Func }
 type kernelSet struct {
 	begin, attention, attentionWhole, merge, second driver.Func
 	norm                                            driver.Func
-	wide                                            wide
+	wide, hopper                                    wide
 	qkv, output, gate, down, head                   product
 }
 
@@ -57,6 +57,7 @@ func findKernels(m driver.Module, s kernels.Shape, d driver.DeviceInfo) (kernelS
 			return k, err
 		}
 	}
+	k.hopper = findHopper(m)
 	for _, p := range []struct {
 		to     *product
 		name   string
@@ -73,6 +74,21 @@ func findKernels(m driver.Module, s kernels.Shape, d driver.DeviceInfo) (kernelS
 		}
 	}
 	return k, nil
+}
+
+// findHopper gives the products by warpgroups; none where the code has no such kernels, being for another family or for
+// several.
+func findHopper(m driver.Module) (w wide) {
+	for _, f := range []struct {
+		to   *driver.Func
+		name string
+	}{{&w.qkv, "hopper_qkv"}, {&w.output, "hopper_output"}, {&w.gate, "hopper_gate"}, {&w.down, "hopper_down"}} {
+		var err error
+		if *f.to, err = m.Func(f.name); err != nil {
+			return wide{}
+		}
+	}
+	return w
 }
 
 func (p *product) find(m driver.Module, name string, shared func(rows int) int, d driver.DeviceInfo) (err error) {

@@ -5,6 +5,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/paceline/paceline/engine/backend"
@@ -32,6 +33,9 @@ func Open(c *model.Checkpoint, o Options) (backend.Backend, error) {
 
 func openDevice(c *model.Checkpoint, o Options) (*engine, error) {
 	started := time.Now()
+	if os.Getenv("PACELINE_CUDA_WARPGROUPS") == "1" {
+		o.Warpgroups = true
+	}
 	d, err := driver.Open("")
 	if err != nil {
 		return nil, err

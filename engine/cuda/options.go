@@ -27,6 +27,9 @@ type Options struct {
 	NVRTC string
 	// Weights is what to hold the weights in: "" (as stored; float32 and float16 become bf16), "bf16", "w8" or "w4".
 	Weights string
+	// Warpgroups multiplies many rows by Hopper's own instructions. It is off until a device has shown that results are
+	// then the same to the bit, which a request's tokens depend on where it is computed beside others.
+	Warpgroups bool
 }
 
 // ErrMemory is wrapped by the error of opening a model that the device has no memory for.

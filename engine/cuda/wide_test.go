@@ -29,8 +29,8 @@ func TestWide(t *testing.T) {
 		for _, weights := range []string{"bf16", "w8", "w4"} {
 			t.Run(name+"/"+weights, func(t *testing.T) {
 				deep := os.Getenv("PACELINE_DEEP") != ""
-				if !deep && (name == "split") != (weights == "w8") && weights != "w4" {
-					return // one shape of each of these will do
+				if !deep && (name == "split") != (weights == "w8") {
+					return // one shape of each will do
 				}
 				checked := name == "narrow" && (weights == "w4" || deep)
 				e, err := open(m, Options{Pages: 24, Weights: weights}, d, 0, codeFor(t, checked))
@@ -41,11 +41,19 @@ func TestWide(t *testing.T) {
 				e.wideFrom = math.MaxInt
 				want := prefilled(t, e, c)
 				e.wideFrom = 0
-				got := prefilled(t, e, c)
-				for i := range want {
-					if !slices.Equal(got[i], want[i]) {
-						t.Errorf("logits %d differ: %.7g…, want %.7g…", i, got[i][:4], want[i][:4])
+				same := func(how string) {
+					for i, got := range prefilled(t, e, c) {
+						if !slices.Equal(got, want[i]) {
+							t.Errorf("%s: logits %d differ: %.7g…, want %.7g…", how, i, got[:4], want[i][:4])
+						}
 					}
+				}
+				same("of 64 rows")
+				if d.Emulated() && e.kernels.hopper == (wide{}) {
+					t.Error("the emulator has no kernels of Hopper")
+				}
+				if e.warpgroups = e.kernels.hopper != (wide{}); e.warpgroups {
+					same("by warpgroups")
 				}
 			})
 		}

@@ -15,7 +15,7 @@ struct AttentionParams {
     u16* out;           // [tokens][QW]
     float* part;        // [parts][ATT_ROWS][PART]
     float scale;        // log2(e) / sqrt(HEAD_DIM)
-    u32 pad;
+    u32 placed;         // 1: out is for hopper.h
 };
 constexpr int PART = HD + 2; // of a row: HD numbers, the maximum and the sum
 
@@ -226,7 +226,7 @@ DEV void whole_unit(const AttentionParams& p, const Unit& u, Stored& shared) {
         u16* out = p.out + (u64)(token + row / GROUP) * QW + (u.kv * GROUP + row % GROUP) * HD;
         UNROLL
         for (int d = 0; d < HD / 8; d++)
-            *(u32*)(out + d * 8 + part * 2) = pack_bf(fdiv_rn(s.o[d][h * 2], s.sum[h]), fdiv_rn(s.o[d][h * 2 + 1], s.sum[h]));
+            *(u32*)(out + (p.placed ? placed(d * 8 + part * 2) : d * 8 + part * 2)) = pack_bf(fdiv_rn(s.o[d][h * 2], s.sum[h]), fdiv_rn(s.o[d][h * 2 + 1], s.sum[h]));
     }
 }
 
@@ -280,7 +280,7 @@ KERNEL(128, 1) merge(GRID_CONST AttentionParams p) {
                 o = fma_(next[d], b, fmul_rn(o, a));
                 max = more;
             }
-            p.out[(u64)m.token * QW + head * HD + d] = f2bf(fdiv_rn(o, sum));
+            p.out[(u64)m.token * QW + head * HD + (p.placed ? placed(d) : d)] = f2bf(fdiv_rn(o, sum));
         }
     }
 }

@@ -197,6 +197,29 @@ DEV void bulk_g2s(void* smem, const void* global, u32 bytes, u64* bar) {
                  : "memory");
 }
 DEV void fence_proxy_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+DEV u8* align_shared(u8* p, u32 to) { return p + (to - smem_addr(p) % to) % to; }
+
+// ---- Hopper alone ----
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+DEV void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+DEV void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+template <int N> DEV void wgmma_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory"); }
+// Operand B in shared memory: rows of 128 bytes in the swizzle of 128 bytes, 8 of them a block of 1,024, from offset bytes
+// within the first row on.
+DEV u64 wg_desc(const void* p, u32 offset) { return (u64)((smem_addr(p) + offset & 0x3ffff) >> 4) | (u64)1 << 16 | (u64)(1024 >> 4) << 32 | (u64)1 << 62; }
+// d = a·b, or d += a·b, by four warps: a is 64 rows of 16, 16 a warp as in mma_bf16; b 64 columns. d holds 64 columns of two of
+// the warp's rows, as the accumulators of eight mma_bf16 do. It is under way until wgmma_wait.
+DEV void wgmma_m64n64k16(float (&d)[8][4], const u32 (&a)[4], u64 b, bool add) {
+#define D(n) "+f"(d[n][0]), "+f"(d[n][1]), "+f"(d[n][2]), "+f"(d[n][3])
+    asm volatile("{.reg .pred p; setp.ne.b32 p, %37, 0;"
+                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
+                 "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}, "
+                 "{%32,%33,%34,%35}, %36, p, 1, 1, 0;}"
+                 : D(0), D(1), D(2), D(3), D(4), D(5), D(6), D(7)
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"((int)add));
+#undef D
+}
+#endif
 #else
 DEV void pdl_launch() {}
 DEV void pdl_wait() {}

@@ -1,5 +1,5 @@
 // gate.cu: RMS norm, the gate and up matrices, and SiLU(gate) · up.
-#include "gemm.h"
+#include "hopper.h"
 
 struct GateParams {
     Lists step;
@@ -60,3 +60,14 @@ KERNEL(GEMM_THREADS, GEMM_BLOCKS) gemm_gate(GRID_CONST GateParams p) {
     each_pair(sum, GATE_TILES, count, [&](int tile, int r, int t, float lo, float hi) { p.out[(u64)t * INNER + tile * 8 + r] = silu_up(lo, hi); });
 }
 EXPORT_KERNEL(gemm_gate)
+
+#ifdef HOPPER
+// grid: as of gemm_gate; what it writes is for hopper_down
+KERNEL(GEMM_THREADS, 1) hopper_gate(GRID_CONST GateParams p) {
+    DYN_SMEM(shared);
+    HopSum sum;
+    int count = hopper<HID, 1>(sum, p.matrix, GATE_TILES, p.step.counts, p.in, shared);
+    each_pair(sum, GATE_TILES, count, [&](int tile, int r, int t, float lo, float hi) { p.out[(u64)t * INNER + placed(tile * 8 + r)] = silu_up(lo, hi); });
+}
+EXPORT_KERNEL(hopper_gate)
+#endif

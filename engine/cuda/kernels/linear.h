@@ -138,8 +138,8 @@ DEV void product(float (&acc)[ROWS / 8][4], Product<F, K, SPLITS>& p, const Matr
     scale_rows<F>(acc, m, row_tile);
 }
 
-// RMS norm of a row of HID floats by one warp, in bf16. w: HID floats, zero in the padding.
-DEV void norm_row(u16* out, const float* v, const float* w) {
+// RMS norm of a row of HID floats by one warp, in bf16; for hopper.h where order says so. w: HID floats, zero in the padding.
+DEV void norm_row(u16* out, const float* v, const float* w, bool order = false) {
     int lane = threadIdx.x & 31;
     float square = 0;
     for (int c = lane * 4; c < HID; c += 128) {
@@ -152,7 +152,10 @@ DEV void norm_row(u16* out, const float* v, const float* w) {
         U4 f = ld_u4(v + c), g = ld_u4(w + c);
         U2 b = {pack_bf(u2f(f.x) * scale * u2f(g.x), u2f(f.y) * scale * u2f(g.y)),
                 pack_bf(u2f(f.z) * scale * u2f(g.z), u2f(f.w) * scale * u2f(g.w))};
-        st_u2(out + c, b);
+        if (order)
+            *(u32*)(out + placed(c)) = b.x, *(u32*)(out + placed(c + 2)) = b.y;
+        else
+            st_u2(out + c, b);
     }
 }
 

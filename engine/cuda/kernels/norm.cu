@@ -6,6 +6,7 @@ struct NormParams {
     Lists step;
     const float *x, *norm; // [tokens][HID], [HID]
     u16* out;              // [tokens][HID]
+    u32 placed, pad;       // 1: for hopper.h
 };
 
 // grid: (tokens / WARPS), a warp a row
@@ -13,6 +14,6 @@ KERNEL(WARPS * 32, 1) normalise(GRID_CONST NormParams p) {
     pdl_launch();
     pdl_wait();
     int row = blockIdx.x * WARPS + (threadIdx.x >> 5);
-    if (row < (int)p.step.counts->tokens) norm_row(p.out + (u64)row * HID, p.x + (u64)row * HID, p.norm);
+    if (row < (int)p.step.counts->tokens) norm_row(p.out + (u64)row * HID, p.x + (u64)row * HID, p.norm, p.placed);
 }
 EXPORT_KERNEL(normalise)

@@ -94,7 +94,7 @@ type (
 		Page      uint64 // elements
 		Out, Part Ptr
 		Scale     float32
-		Pad       uint32
+		Placed    uint32 // 1: Out is for the hopper kernels
 	}
 	// ProjectParams are those of output and down, in all their widths.
 	ProjectParams struct {
@@ -116,6 +116,7 @@ type (
 	NormParams struct {
 		Step         Lists
 		X, Norm, Out Ptr
+		Placed, Pad  uint32 // 1: for the hopper kernels
 	}
 	// HeadParams are those of head.
 	HeadParams struct {

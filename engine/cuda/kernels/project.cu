@@ -1,5 +1,5 @@
 // project.cu: the two products that end in the residual stream: of attention's output, and of the MLP's.
-#include "gemm.h"
+#include "hopper.h"
 
 struct ProjectParams {
     Lists step;
@@ -94,9 +94,8 @@ KERNEL(WARPS * 32, 1) down_32(GRID_CONST ProjectParams p) {
 }
 EXPORT_KERNEL(down_32)
 
-template <int K, int SPLITS> DEV void gemm_project(const ProjectParams& p, u8* shared) {
-    GemmSum sum;
-    int count = gemm<WEIGHTS, K, SPLITS>(sum, p.matrix, HID_TILES, p.step.counts, p.in, (u16*)shared);
+// Adds a product of many rows to the residual stream.
+template <int SPLITS, class Sum> DEV void add_product(const ProjectParams& p, const Sum& sum, int count) {
     if (count <= 0) return;
     if (SPLITS == 1) {
         each_pair(sum, HID_TILES, count, [&](int tile, int r, int t, float lo, float hi) {
@@ -115,6 +114,12 @@ template <int K, int SPLITS> DEV void gemm_project(const ProjectParams& p, u8* s
     });
 }
 
+template <int K, int SPLITS> DEV void gemm_project(const ProjectParams& p, u8* shared) {
+    GemmSum sum;
+    int count = gemm<WEIGHTS, K, SPLITS>(sum, p.matrix, HID_TILES, p.step.counts, p.in, (u16*)shared);
+    add_product<SPLITS>(p, sum, count);
+}
+
 // grid: (HID_TILES / GEMM_TILES, tokens / GEMM_TOKENS)
 KERNEL(GEMM_THREADS, GEMM_BLOCKS) gemm_output(GRID_CONST ProjectParams p) {
     DYN_SMEM(shared);
@@ -128,3 +133,23 @@ KERNEL(GEMM_THREADS, GEMM_BLOCKS) gemm_down(GRID_CONST ProjectParams p) {
     gemm_project<INNER, DOWN_SPLITS>(p, shared);
 }
 EXPORT_KERNEL(gemm_down)
+
+#ifdef HOPPER
+template <int K, int SPLITS> DEV void hopper_project(const ProjectParams& p, u8* shared) {
+    HopSum sum;
+    int count = hopper<K, SPLITS>(sum, p.matrix, HID_TILES, p.step.counts, p.in, shared);
+    add_product<SPLITS>(p, sum, count);
+}
+
+// grids: as of gemm_output and gemm_down
+KERNEL(GEMM_THREADS, 1) hopper_output(GRID_CONST ProjectParams p) {
+    DYN_SMEM(shared);
+    hopper_project<QW, 1>(p, shared);
+}
+EXPORT_KERNEL(hopper_output)
+KERNEL(GEMM_THREADS, 1) hopper_down(GRID_CONST ProjectParams p) {
+    DYN_SMEM(shared);
+    hopper_project<INNER, DOWN_SPLITS>(p, shared);
+}
+EXPORT_KERNEL(hopper_down)
+#endif

@@ -1,5 +1,5 @@
 // qkv.cu: RMS norm, the query, key and value matrices, their bias and rope; keys and values go to their pages.
-#include "gemm.h"
+#include "hopper.h"
 
 struct QkvParams {
     Lists step;
@@ -79,14 +79,28 @@ KERNEL(WARPS * 32, 1) norm_qkv_32(GRID_CONST QkvParams p) {
 }
 EXPORT_KERNEL(norm_qkv_32)
 
+// Rows r and r+8 of a tile, for a token.
+DEV void biased(const QkvParams& p, int tile, int r, int t, float lo, float hi) {
+    float bias_lo = p.bias[tile * TILE + r], bias_hi = p.bias[tile * TILE + 8 + r];
+    store_qkv(p, p.step.token[t], t, tile / HEAD_TILES, tile % HEAD_TILES * 8 + r, lo + bias_lo, hi + bias_hi);
+}
+
 // grid: (QKV_TILES / GEMM_TILES, tokens / GEMM_TOKENS)
 KERNEL(GEMM_THREADS, GEMM_BLOCKS) gemm_qkv(GRID_CONST QkvParams p) {
     DYN_SMEM(shared);
     GemmSum sum;
     int count = gemm<WEIGHTS, HID, 1>(sum, p.matrix, QKV_TILES, p.step.counts, p.in, (u16*)shared);
-    each_pair(sum, QKV_TILES, count, [&](int tile, int r, int t, float lo, float hi) {
-        float bias_lo = p.bias[tile * TILE + r], bias_hi = p.bias[tile * TILE + 8 + r];
-        store_qkv(p, p.step.token[t], t, tile / HEAD_TILES, tile % HEAD_TILES * 8 + r, lo + bias_lo, hi + bias_hi);
-    });
+    each_pair(sum, QKV_TILES, count, [&](int tile, int r, int t, float lo, float hi) { biased(p, tile, r, t, lo, hi); });
 }
 EXPORT_KERNEL(gemm_qkv)
+
+#ifdef HOPPER
+// grid: as of gemm_qkv
+KERNEL(GEMM_THREADS, 1) hopper_qkv(GRID_CONST QkvParams p) {
+    DYN_SMEM(shared);
+    HopSum sum;
+    int count = hopper<HID, 1>(sum, p.matrix, QKV_TILES, p.step.counts, p.in, shared);
+    each_pair(sum, QKV_TILES, count, [&](int tile, int r, int t, float lo, float hi) { biased(p, tile, r, t, lo, hi); });
+}
+EXPORT_KERNEL(hopper_qkv)
+#endif

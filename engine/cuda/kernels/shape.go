@@ -74,6 +74,10 @@ const (
 	GemmThreads = 128
 	gemmStages  = 4
 
+	// SharedHopper is the dynamic shared memory of the products of many rows by warpgroups, in bytes: a ring of four stages
+	// of 64 columns, at a multiple of 1,024.
+	SharedHopper = 4*GemmTokens*64*2 + 1024
+
 	// WideFrom is beyond how many tokens of a step the products of many rows are worth it: with fewer they have too few
 	// blocks for a device. By counts; no device has measured it.
 	WideFrom = 128
@@ -197,6 +201,9 @@ func (s Shape) Launch(kernel string) (shared, threads int) {
 	rows := 8
 	if strings.HasSuffix(kernel, "_32") {
 		rows = 32
+	}
+	if strings.HasPrefix(kernel, "hopper_") {
+		return SharedHopper, GemmThreads
 	}
 	if strings.HasPrefix(kernel, "gemm_") {
 		return s.SharedGemm(), GemmThreads

@@ -74,6 +74,10 @@ struct Lists {
     Edit* edit;
 };
 
+// Where column c of a row of activations lies for hopper.h: within sixteen, the pairs of numbers that a lane reads one after
+// the other in linear.h are eight apart.
+DEV constexpr int placed(int c) { return (c & ~15) | (c & 2) << 2 | (c >> 1 & 6) | (c & 1); }
+
 // What the device hands back of a step; in memory that the host maps.
 struct Drawn {
     u32 number; // of the last step that is here, written after its tokens

@@ -79,7 +79,9 @@ struct Async {
     u32 copies = 0, group_end[16], groups = 0;
     struct Product {
         float* d;
-        u64 a, b;
+        float a[2][16]; // this thread's two rows
+        u64 b;
+        bool add; // to what d holds
     } product[64];
     u32 products = 0, product_end[16], product_groups = 0;
 };

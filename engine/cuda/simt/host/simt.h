@@ -78,8 +78,9 @@ void mbar_wait_(u64*, u32 parity);
 void bulk_(void*, const void*, u32, u64*);
 void ldmatrix4(u32* r, const void* row, bool transpose);
 void mma16816(float* c, const u32* a, u32 b0, u32 b1);
+u8* aligned_shared(u8* p, u32 to);
 u64 wg_desc_(const void* p, u32 offset);
-void wgmma64_(float* d, u64 a, u64 b);
+void wgmma64_(float* d, const u32* a, u64 b, bool add);
 void wgmma_wait_(u32 keep);
 void wgmma_commit_();
 // Atomic accesses and their order.
@@ -263,4 +264,5 @@ DEV void wgmma_fence() {}
 DEV void wgmma_commit() { simt::wgmma_commit_(); }
 template <int N> DEV void wgmma_wait() { simt::wgmma_wait_(N); }
 DEV u64 wg_desc(const void* p, u32 offset) { return simt::wg_desc_(p, offset); }
-DEV void wgmma_m64n64k16(float (&d)[32], u64 a, u64 b) { simt::wgmma64_(d, a, b); }
+DEV void wgmma_m64n64k16(float (&d)[8][4], const u32 (&a)[4], u64 b, bool add) { simt::wgmma64_(d[0], a, b, add); }
+DEV u8* align_shared(u8* p, u32 to) { return simt::aligned_shared(p, to); }

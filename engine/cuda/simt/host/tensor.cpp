@@ -76,10 +76,25 @@ static float element(const u8* shared, u64 desc, u32 row, u32 k) {
     memcpy(&h, shared + a, 2);
     return of_bf(h);
 }
-void wgmma64_(float* d, u64 a, u64 b) {
+u8* aligned_shared(u8* p, u32 to) {
+    u32 at = (u32)(p - self()->of->shared);
+    return p + (to - at % to) % to;
+}
+// A is in registers, as mma.m16n8k16 has it, 16 rows a warp: each thread takes the two rows of its group.
+void wgmma64_(float* d, const u32* a, u64 b, bool add) {
     Async& s = async_of(self());
     if (s.products == 64) fail(SIMT_FAILED, "more than 64 wgmma under way: the emulator holds no more");
-    s.product[s.products++] = {d, a, b};
+    u8* slots = meet(FULL, a, 16, nullptr);
+    Async::Product& p = s.product[s.products++];
+    p.d = d, p.b = b, p.add = add;
+    for (u32 q = 0; q < 4; q++) {
+        u16 h[8];
+        memcpy(h, slots + (self()->lane / 4 * 4 + q) * 32, 16);
+        for (int e = 0; e < 2; e++) {
+            p.a[0][2 * q + e] = of_bf(h[e]), p.a[1][2 * q + e] = of_bf(h[2 + e]);
+            p.a[0][8 + 2 * q + e] = of_bf(h[4 + e]), p.a[1][8 + 2 * q + e] = of_bf(h[6 + e]);
+        }
+    }
     counts().wgmma += self()->flat % 128 == 0;
 }
 void wgmma_commit_() {
@@ -90,16 +105,22 @@ void wgmma_commit_() {
 void wgmma_wait_(u32 keep) {
     Fibre* f = self();
     Async& s = async_of(f);
-    u32 warp = f->flat / 32 % 4, lane = f->lane;
+    u32 lane = f->lane;
     if (s.product_groups > keep) {
         u32 drop = s.product_groups - keep, end = s.product_end[drop - 1];
         for (u32 i = 0; i < end; i++) {
             Async::Product& g = s.product[i];
-            for (int h = 0; h < 2; h++)
-                for (u32 k = 0; k < 16; k++) {
-                    float x = element(f->of->shared, g.a, warp * 16 + (lane >> 2) + h * 8, k);
-                    for (u32 j = 0; j < 8; j++)
-                        for (u32 e = 0; e < 2; e++) g.d[j * 4 + h * 2 + e] += x * element(f->of->shared, g.b, j * 8 + (lane & 3) * 2 + e, k);
+            for (u32 j = 0; j < 8; j++)
+                for (u32 e = 0; e < 2; e++) {
+                    float sum[2] = {0, 0};
+                    for (u32 k = 0; k < 16; k++) {
+                        float x = element(f->of->shared, g.b, j * 8 + (lane & 3) * 2 + e, k);
+                        sum[0] += g.a[0][k] * x, sum[1] += g.a[1][k] * x;
+                    }
+                    for (int h = 0; h < 2; h++) {
+                        float& to = g.d[j * 4 + h * 2 + e];
+                        to = g.add ? to + sum[h] : sum[h];
+                    }
                 }
         }
         memmove(s.product, s.product + end, (s.products - end) * sizeof s.product[0]);
