@@ -2,10 +2,12 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/paceline/paceline/bench/probe"
 	"github.com/paceline/paceline/bench/probe/exclusive"
@@ -33,20 +35,53 @@ func deviceOf(ctx context.Context, o *wire.RoundOrder) (*device, error) {
 	return takeDevice(ctx, o.Device, os.TempDir(), nvml.Look)
 }
 
+// settles is how long a GPU may go on looking used after whoever used it has left: its driver tells of the last second,
+// and a process takes a moment to go.
+const settles = 5 * time.Second
+
 // takeDevice chooses among the GPUs that look shows. A GPU that nobody can look at isn't measured on: nobody would
 // know who else uses it, or whether it was slowed down.
 func takeDevice(ctx context.Context, want, locks string, look func(context.Context) ([]health.GPU, error)) (*device, error) {
 	machine := func(err error) error { return &wire.Error{Class: wire.ClassMachine, Message: err.Error()} }
-	gpus, err := look(ctx)
-	if err != nil {
-		why := strings.TrimSuffix(err.Error(), " ("+probe.ErrAbsent.Error()+")")
-		return nil, machine(fmt.Errorf("%s; measuring on a GPU needs NVIDIA's driver and its management library, libnvidia-ml.so.1 (in a container: NVIDIA_DRIVER_CAPABILITIES=compute,utility)", why))
+	for deadline := time.Now().Add(settles); ; {
+		gpus, err := look(ctx)
+		if err != nil {
+			return nil, machine(unseen(err))
+		}
+		late := time.Now().After(deadline)
+		if want == "" && !late {
+			gpus = upToLeaving(gpus)
+		}
+		g, release, err := exclusive.Take(gpus, want, locks)
+		switch {
+		case err == nil:
+			return &device{GPU: g, look: look, release: release}, nil
+		case !errors.Is(err, exclusive.ErrTaken) || late:
+			return nil, machine(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(250 * time.Millisecond):
+		}
 	}
-	g, release, err := exclusive.Take(gpus, want, locks)
-	if err != nil {
-		return nil, machine(err)
+}
+
+// upToLeaving are the GPUs up to the first that was busy and shows no process: most likely the round before this one was
+// there, and the rounds of a run are better on one board than on several.
+func upToLeaving(gpus []health.GPU) []health.GPU {
+	for i, g := range gpus {
+		if len(g.Processes) == 0 && !g.MIG && exclusive.Unused(g) != nil {
+			return gpus[:i+1]
+		}
 	}
-	return &device{GPU: g, look: look, release: release}, nil
+	return gpus
+}
+
+// unseen says what it takes to look at GPUs.
+func unseen(err error) error {
+	why := strings.TrimSuffix(err.Error(), " ("+probe.ErrAbsent.Error()+")")
+	return fmt.Errorf("%s; measuring on a GPU needs NVIDIA's driver and its management library, libnvidia-ml.so.1 (in a container: NVIDIA_DRIVER_CAPABILITIES=compute,utility)", why)
 }
 
 // id is the GPU's UUID, by which the engine finds it.

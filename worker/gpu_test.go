@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/paceline/paceline/bench/harness"
 	"github.com/paceline/paceline/bench/probe"
@@ -25,7 +26,9 @@ func machineError(t *testing.T, err error, want string) {
 	}
 }
 
-func TestTakeDevice(t *testing.T) {
+func TestTakeDevice(t *testing.T) { synctest.Test(t, testTakeDevice) }
+
+func testTakeDevice(t *testing.T) {
 	gpus := []health.GPU{{Index: 0, Model: "NVIDIA H100", UUID: "GPU-a", Processes: []int{4711}}, {Index: 1, Model: "NVIDIA H100", UUID: "GPU-b"}}
 	look := func(context.Context) ([]health.GPU, error) { return slices.Clone(gpus), nil }
 	locks := t.TempDir()
@@ -65,6 +68,26 @@ func TestTakeDevice(t *testing.T) {
 		t.Fatalf("after it was let go: %v", err)
 	}
 	again.close()
+
+	// Who has just left shows for a moment.
+	looks := 0
+	leaving := func(context.Context) ([]health.GPU, error) {
+		if looks++; looks < 4 {
+			return []health.GPU{{UUID: "GPU-c", Utilisation: new(0.9)}, {UUID: "GPU-d", Index: 1}}, nil
+		}
+		return []health.GPU{{UUID: "GPU-c", Utilisation: new(0.0)}, {UUID: "GPU-d", Index: 1}}, nil
+	}
+	after, err := takeDevice(t.Context(), "", locks, leaving)
+	if err != nil || looks != 4 || after.id() != "GPU-c" {
+		t.Fatalf("%d looks, error %v", looks, err)
+	}
+	after.close()
+	// Who stays makes room on another GPU.
+	looks = -1000
+	if after, err = takeDevice(t.Context(), "", locks, leaving); err != nil || after.id() != "GPU-d" {
+		t.Fatalf("beside one that stays busy: %v", err)
+	}
+	after.close()
 
 	_, err = takeDevice(t.Context(), "", locks, func(context.Context) ([]health.GPU, error) { return nil, probe.ErrAbsent })
 	machineError(t, err, "libnvidia-ml.so.1")
