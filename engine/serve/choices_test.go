@@ -124,7 +124,7 @@ func TestSum(t *testing.T) {
 func TestUsageInEachChunk(t *testing.T) {
 	s := newServer(t, robots(t, engine.Options{}), Options{})
 	before := 0
-	chunks := s.streamed("/v1/chat/completions", `{`+story+`,"max_tokens":20,"n":2,"stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}}`)
+	chunks := s.streamed("/v1/chat/completions", `{`+story+`,"max_tokens":20,"ignore_eos":true,"n":2,"stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}}`)
 	for i, a := range chunks {
 		if a.Usage == nil || a.Usage.Completion < before || a.Usage.Prompt != chunks[0].Usage.Prompt || a.Usage.Total != a.Usage.Prompt+a.Usage.Completion {
 			t.Fatalf("chunk %d: %+v after %d tokens", i, a.Usage, before)
