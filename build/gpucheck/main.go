@@ -6,8 +6,8 @@
 //	gpucheck                 everything; some minutes
 //	gpucheck -smoke          a small model and no figures, for the emulator of tests
 //
-// What is installed of vLLM and transformers is measured beside it (peers.py). Test binaries that lie beside it (driver.test, cuda.test) are run; weights are made up. It writes one result
-// file and a table in Markdown.
+// Test binaries that lie beside it (driver.test, cuda.test) are run, and what is installed of vLLM and transformers is
+// measured (peers.py); weights are made up. It writes one result file and a table in Markdown.
 package main
 
 import (

@@ -175,22 +175,16 @@ func (c *check) copies() (err error) {
 	if err != nil {
 		return err
 	}
-	start, err1 := ctx.NewEvent(true)
-	end, err2 := ctx.NewEvent(true)
-	if err := errors.Join(err1, err2); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, start.Destroy(), end.Destroy(), s.Destroy()) }()
+	defer func() { err = errors.Join(err, s.Destroy()) }()
 	best := time.Duration(0)
 	for range 3 {
-		errs := []error{start.Record(s)}
-		for range turns {
-			errs = append(errs, ctx.DtoDAsync(to, from, size, s))
-		}
-		if err := errors.Join(append(errs, end.Record(s), s.Sync())...); err != nil {
-			return err
-		}
-		took, err := start.Elapsed(end)
+		took, err := timed(ctx, s, func() error {
+			var errs []error
+			for range turns {
+				errs = append(errs, ctx.DtoDAsync(to, from, size, s))
+			}
+			return errors.Join(errs...)
+		})
 		if err != nil {
 			return err
 		}

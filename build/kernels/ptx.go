@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -49,7 +47,7 @@ func writePTX(n *driver.NVRTC, folder string) error {
 				e := image.Entry{Name: fmt.Sprintf("%s-%s-%s.ptx.gz", name, s.Weights, arch), Model: name, Arch: arch, Defines: s.Defines()}
 				sum := sha256.Sum256(text)
 				e.SHA256 = hex.EncodeToString(sum[:])
-				packed, err := pack(text)
+				packed, err := image.Pack(text)
 				if err != nil {
 					return err
 				}
@@ -75,19 +73,4 @@ func plain(code []byte) []byte {
 	lines := strings.Split(text, "\n")
 	lines = slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "//") || strings.TrimSpace(l) == "" })
 	return []byte(strings.Join(lines, "\n") + "\n")
-}
-
-func pack(text []byte) ([]byte, error) {
-	var b bytes.Buffer
-	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(text); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
 }

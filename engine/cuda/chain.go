@@ -56,9 +56,7 @@ func (e *engine) layersTo(c *chain, x extent) error {
 
 // layerTo is one layer: six kernels, and two more for many tokens; one more where some rows are long and others short.
 func (e *engine) layerTo(c *chain, x extent, i int) error {
-	set, shared, placed := e.wideSet()
-	s, w := e.shape, &e.weights.layers[i]
-	many := x.tokens > e.wideFrom
+	set, s, w := e.wideSet(), e.shape, &e.weights.layers[i]
 	k := e.kv + kernels.Ptr(4*i*s.KVSide())
 	v := k + kernels.Ptr(2*s.KVSide())
 	page := uint64(pageElements(s, len(e.weights.layers)))
@@ -68,22 +66,18 @@ func (e *engine) layerTo(c *chain, x extent, i int) error {
 		Q: e.at(e.act.q), K: k, V: v, Page: page,
 		In: e.at(e.act.normed),
 	}
-	if many {
-		if err := normTo(e, c, x, w.normIn, placed); err != nil {
-			return err
-		}
-		if err := wideTo(e, c, x, set.qkv, shared, s.QKVTiles(), 1, &qkv); err != nil {
-			return err
-		}
-	} else if err := narrowTo(e, c, x, &e.kernels.qkv, s.QKVTiles(), 1, &qkv); err != nil {
+	if err := normTo(e, c, x, w.normIn); err != nil {
+		return err
+	}
+	if err := productTo(e, c, x, &e.kernels.qkv, set.qkv, s.QKVTiles(), 1, &qkv); err != nil {
 		return err
 	}
 	att := kernels.AttentionParams{
 		Step: e.lists, Q: e.at(e.act.q), K: k, V: v, Page: page, Out: e.at(e.act.attention), Part: e.at(e.act.parts),
 		Scale: float32(math.Log2E / math.Sqrt(float64(s.HeadDim))),
 	}
-	if many {
-		att.Placed = placed
+	if e.many(x) {
+		att.Placed = set.placed
 	}
 	if x.whole {
 		if err := add(c, e.ctx, e.kernels.attentionWhole, grid(min(x.units, 8*e.device.SMs)), kernels.AttThreads, 0, &att); err != nil {
@@ -104,50 +98,45 @@ func (e *engine) layerTo(c *chain, x extent, i int) error {
 		Step: e.lists, In: e.at(e.act.inner), Matrix: w.down, X: e.at(e.act.x), Part: e.at(e.act.splits),
 		Arrived: e.at(e.act.arrived) + 4*2*counters, Tokens: maxTokens,
 	}
-	if many {
-		if err := wideTo(e, c, x, set.output, shared, s.HiddenTiles(), 1, &out); err != nil {
-			return err
-		}
-		if err := normTo(e, c, x, w.normPost, placed); err != nil {
-			return err
-		}
-		if err := wideTo(e, c, x, set.gate, shared, s.GateTiles(), 1, &gate); err != nil {
-			return err
-		}
-		return wideTo(e, c, x, set.down, shared, s.HiddenTiles(), s.DownSplits(), &down)
-	}
-	if err := narrowTo(e, c, x, &e.kernels.output, s.HiddenTiles(), 1, &out); err != nil {
+	if err := productTo(e, c, x, &e.kernels.output, set.output, s.HiddenTiles(), 1, &out); err != nil {
 		return err
 	}
-	if err := narrowTo(e, c, x, &e.kernels.gate, s.GateTiles(), 1, &gate); err != nil {
+	if err := normTo(e, c, x, w.normPost); err != nil {
 		return err
 	}
-	return narrowTo(e, c, x, &e.kernels.down, s.HiddenTiles(), s.DownSplits(), &down)
+	if err := productTo(e, c, x, &e.kernels.gate, set.gate, s.GateTiles(), 1, &gate); err != nil {
+		return err
+	}
+	return productTo(e, c, x, &e.kernels.down, set.down, s.HiddenTiles(), s.DownSplits(), &down)
 }
 
-// narrowTo puts a product in the chain, for few tokens: a block a row tile.
-func narrowTo[P any](e *engine, c *chain, x extent, k *product, tiles, splits int, p *P) error {
-	f, groups, shared := k.of(x.tokens)
-	return add(c, e.ctx, f, grid(tiles, groups, splits), e.shape.Threads(), shared, p)
-}
+// many says that a step takes the products of many rows.
+func (e *engine) many(x extent) bool { return x.tokens > e.wideFrom }
 
-// wideTo puts one in the chain for many.
-func wideTo[P any](e *engine, c *chain, x extent, f driver.Func, shared, tiles, splits int, p *P) error {
-	rows, groups := (tiles+kernels.GemmTiles-1)/kernels.GemmTiles, (x.tokens+kernels.GemmTokens-1)/kernels.GemmTokens
-	return add(c, e.ctx, f, grid(rows, groups, splits), kernels.GemmThreads, uint32(shared), p)
-}
-
-// wideSet is what multiplies many rows: by warpgroups, which read activations in an order of their own, or not.
-func (e *engine) wideSet() (set wide, shared int, placed uint32) {
+// wideSet is what multiplies many rows.
+func (e *engine) wideSet() *wide {
 	if e.warpgroups {
-		return e.kernels.hopper, kernels.SharedHopper, 1
+		return &e.kernels.hopper
 	}
-	return e.kernels.wide, e.shape.SharedGemm(), 0
+	return &e.kernels.wide
 }
 
-// normTo puts what the products of many rows read in the chain.
-func normTo(e *engine, c *chain, x extent, weights kernels.Ptr, placed uint32) error {
-	p := kernels.NormParams{Step: e.lists, X: e.at(e.act.x), Norm: weights, Out: e.at(e.act.normed), Placed: placed}
+// productTo puts a product in the chain: few for few tokens, a block a row tile, and else many.
+func productTo[P any](e *engine, c *chain, x extent, few *product, many driver.Func, tiles, splits int, p *P) error {
+	if !e.many(x) {
+		f, groups, shared := few.of(x.tokens)
+		return add(c, e.ctx, f, grid(tiles, groups, splits), e.shape.Threads(), shared, p)
+	}
+	rows, groups := (tiles+kernels.GemmTiles-1)/kernels.GemmTiles, (x.tokens+kernels.GemmTokens-1)/kernels.GemmTokens
+	return add(c, e.ctx, many, grid(rows, groups, splits), kernels.GemmThreads, e.wideSet().shared, p)
+}
+
+// normTo puts what the products of many rows read in the chain; those of few norm for themselves.
+func normTo(e *engine, c *chain, x extent, weights kernels.Ptr) error {
+	if !e.many(x) {
+		return nil
+	}
+	p := kernels.NormParams{Step: e.lists, X: e.at(e.act.x), Norm: weights, Out: e.at(e.act.normed), Placed: e.wideSet().placed}
 	return add(c, e.ctx, e.kernels.norm, grid((x.tokens+e.shape.Warps-1)/e.shape.Warps), e.shape.Threads(), 0, &p)
 }
 

@@ -43,10 +43,13 @@ type graphs struct {
 
 // graphFor gives the graph for a step of so many tokens. It is nil where the step has to go kernel by kernel.
 func (e *engine) graphFor(tokens, heads int, f filled) (*driver.Exec, error) {
+	if f.kept {
+		return nil, nil
+	}
 	kind := graphKinds()[bit(f.whole)]
 	for i, size := range kind.sizes {
 		most := kind.most(size)
-		if tokens > size || f.kept || heads > min(most, tokens) || most > keptRows && f.second {
+		if tokens > size || heads > min(most, tokens) || most > keptRows && f.second {
 			continue
 		}
 		at := &e.graphs.exec[bit(f.whole)][bit(f.second)][i]

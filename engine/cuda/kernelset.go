@@ -19,7 +19,11 @@ type product struct {
 }
 
 // wide are the products of many rows. They need less shared memory than every device has.
-type wide struct{ qkv, output, gate, down driver.Func }
+type wide struct {
+	qkv, output, gate, down driver.Func
+	shared                  uint32 // bytes of it
+	placed                  uint32 // 1: they read activations in an order of columns of their own
+}
 
 // kernelSet are the functions of a loaded module.
 type kernelSet struct {
@@ -57,6 +61,7 @@ func findKernels(m driver.Module, s kernels.Shape, d driver.DeviceInfo) (kernelS
 			return k, err
 		}
 	}
+	k.wide.shared = uint32(s.SharedGemm())
 	k.hopper = findHopper(m)
 	for _, p := range []struct {
 		to     *product
@@ -88,6 +93,7 @@ func findHopper(m driver.Module) (w wide) {
 			return wide{}
 		}
 	}
+	w.shared, w.placed = kernels.SharedHopper, 1
 	return w
 }
 

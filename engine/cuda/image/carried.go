@@ -1,12 +1,9 @@
 package image
 
 import (
-	"bytes"
-	"compress/gzip"
 	"embed"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -55,11 +52,11 @@ func (e Entry) Text() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := gzip.NewReader(bytes.NewReader(data))
+	text, err := unpack(data)
 	if err != nil {
 		return nil, fmt.Errorf("unpack %s: %w", e.Name, err)
 	}
-	return io.ReadAll(r)
+	return text, nil
 }
 
 // carried is the PTX for a shape that a device can run, the newest architecture's; nil for none. PTX that was made of other

@@ -22,18 +22,11 @@ const packed = ".cubin.gz"
 
 // Embed puts code into a folder that the next build carries.
 func Embed(folder, key, maker string, code []byte) error {
-	var b bytes.Buffer
-	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	data, err := Pack(encode(code))
 	if err != nil {
 		return err
 	}
-	if _, err := w.Write(encode(code)); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(folder, key+"-"+maker+packed), b.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, key+"-"+maker+packed), data, 0o644); err != nil {
 		return fmt.Errorf("keep compiled kernels for the next build: %w", err)
 	}
 	return nil
@@ -50,11 +43,7 @@ func embedded(files fs.FS, key string) (code []byte, maker string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	r, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, "", fmt.Errorf("unpack %s, which this program carries: %w", path, err)
-	}
-	if data, err = io.ReadAll(r); err != nil {
+	if data, err = unpack(data); err != nil {
 		return nil, "", fmt.Errorf("unpack %s, which this program carries: %w", path, err)
 	}
 	code, ok := decode(data)
@@ -62,4 +51,28 @@ func embedded(files fs.FS, key string) (code []byte, maker string, err error) {
 		return nil, "", fmt.Errorf("%s, which this program carries, is %w", path, errDamaged)
 	}
 	return code, strings.TrimSuffix(strings.TrimPrefix(path, "cubins/"+key+"-"), packed), nil
+}
+
+// Pack packs what a program carries; unpack gives it back.
+func Pack(data []byte) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func unpack(data []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
 }
