@@ -210,3 +210,36 @@ func TestCorrect(t *testing.T) {
 		}
 	}
 }
+
+// TestMemoryWhileKernelsRun: memory comes and goes while kernels and copies of another run, and the checker keeps what it
+// knows of theirs. A checker that loses it crashes, or calls what was written unwritten.
+func TestMemoryWhileKernelsRun(t *testing.T) {
+	if os.Getenv(inner) == "" {
+		again(t, "correct")
+		return
+	}
+	b := newBench(t, true)
+	f, err := b.m.Func("barrier_missing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := driver.Config{Grid: [3]uint32{2, 1, 1}, Block: [3]uint32{64, 1, 1}}
+	args := &params{b.a, b.b, b.out, words, 0}
+	for range 300 {
+		errs := []error{
+			driver.Launch(b.c, f, b.s, cfg, args),
+			b.c.Memset32Async(b.out, 0, 1024, b.s),
+		}
+		for range 4 {
+			_, err := b.c.Alloc("kept", 4*words)
+			p, err2 := b.c.Pinned("for a moment", 4*words)
+			errs = append(errs, err, err2, b.c.FreePinned(p))
+		}
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.s.Sync(); err != nil {
+		t.Fatal(err)
+	}
+}

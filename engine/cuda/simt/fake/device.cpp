@@ -24,6 +24,8 @@ long setting(const char* name, long otherwise) {
     return s && *s ? atol(s) : otherwise;
 }
 uint64_t random64() {
+    static std::mutex mutex;
+    std::lock_guard<std::mutex> hold(mutex);
     State& s = state();
     s.random ^= s.random << 13, s.random ^= s.random >> 7, s.random ^= s.random << 17;
     return s.random;
@@ -55,7 +57,7 @@ int enter(const char* function, bool needs_context) {
         s.last = name + ": no context is current on this OS thread";
         return 201;
     }
-    return needs_context ? s.sticky : 0;
+    return needs_context ? s.sticky.load() : 0;
 }
 int device_now() { return current ? current->device : 0; }
 
@@ -175,7 +177,12 @@ API cuGetErrorName(CUresult e, const char** s) {
 
 // ---- of the fake only ----
 #define FAKE extern "C" __attribute__((visibility("default")))
-FAKE const char* simtLastError() { return state().last.c_str(); }
+FAKE const char* simtLastError() {
+    static thread_local std::string last;
+    std::lock_guard<std::mutex> hold(state().mutex);
+    last = state().last;
+    return last.c_str();
+}
 FAKE int simtCalls(const char* function) {
     State& s = state();
     std::lock_guard<std::mutex> hold(s.mutex);
@@ -189,7 +196,7 @@ FAKE int simtLeaks() {
 // Counters of all kernels as JSON; gives how many bytes they take.
 FAKE size_t simtCounters(char* to, size_t size) {
     State& s = state();
-    std::lock_guard<std::mutex> hold(s.mutex);
+    AtRest hold;
     std::string out = "{";
     for (CUmod_st* m : s.modules)
         for (int k = 0; m->m->name(k); k++) {
@@ -211,6 +218,7 @@ FAKE size_t simtCounters(char* to, size_t size) {
 }
 // Of an allocation: bytes read and written by kernels of checked modules, and distinct ones, each byte once a launch.
 FAKE void simtTraffic(void* p, uint64_t out[4]) {
+    AtRest hold;
     out[0] = out[1] = out[2] = out[3] = 0;
     for (CUmod_st* m : state().modules) {
         uint64_t more[4];
@@ -219,5 +227,6 @@ FAKE void simtTraffic(void* p, uint64_t out[4]) {
     }
 }
 FAKE void simtForget() {
+    AtRest hold;
     for (CUmod_st* m : state().modules) m->m->forget();
 }

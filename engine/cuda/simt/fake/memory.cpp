@@ -34,7 +34,7 @@ API cuMemGetInfo(size_t* free, size_t* total) {
 API cuMemAlloc(CUdeviceptr* p, size_t n) {
     ENTER();
     State& s = state();
-    std::lock_guard<std::mutex> hold(s.mutex);
+    AtRest hold;
     int d = device_now();
     if (!n) return CODE(1);
     if (s.used[d] + n > s.total) {
@@ -55,7 +55,7 @@ API cuMemFree(CUdeviceptr p) {
     ENTER();
     for (CUstream_st* s : std::vector<CUstream_st*>(state().streams)) finish(s);
     State& s = state();
-    std::lock_guard<std::mutex> hold(s.mutex);
+    AtRest hold;
     auto a = s.memory.find(p);
     if (a == s.memory.end()) return CODE(1);
     announce((void*)p, 0, false, false);
@@ -67,7 +67,7 @@ API cuMemFree(CUdeviceptr p) {
 API cuMemHostAlloc(void** p, size_t n, unsigned) {
     ENTER();
     State& s = state();
-    std::lock_guard<std::mutex> hold(s.mutex);
+    AtRest hold;
     if (!n || !(*p = aligned_alloc(PAGE, rounded(n)))) return CODE(n ? 2 : 1);
     memset(*p, 0, n);
     s.pinned[(uintptr_t)*p] = {n, device_now(), ""};
@@ -77,7 +77,7 @@ API cuMemHostAlloc(void** p, size_t n, unsigned) {
 API cuMemFreeHost(void* p) {
     ENTER();
     State& s = state();
-    std::lock_guard<std::mutex> hold(s.mutex);
+    AtRest hold;
     if (!s.pinned.erase((uintptr_t)p)) return CODE(1);
     announce(p, 0, false, false);
     free(p);

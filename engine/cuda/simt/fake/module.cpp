@@ -15,7 +15,7 @@ API cuModuleLoadDataEx(CUmodule* to, const void* image, unsigned, CUjit_option*,
     }
     uint64_t n;
     memcpy(&n, (const char*)image + 8, 8);
-    std::lock_guard<std::mutex> hold(s.mutex);
+    AtRest hold;
     // The same code is the same module: a library that is loaded anew costs thread-local memory, of which there is little.
     static std::map<std::string, CUmod_st*> known;
     CUmod_st*& m = known[std::string((const char*)image + 16, n)];
@@ -48,7 +48,7 @@ API cuModuleUnload(CUmodule m) {
     ENTER();
     for (CUstream_st* s : std::vector<CUstream_st*>(state().streams)) finish(s);
     State& s = state();
-    std::lock_guard<std::mutex> hold(s.mutex);
+    AtRest hold;
     auto at = std::find(s.modules.begin(), s.modules.end(), m);
     if (at == s.modules.end()) return CODE(400);
     if (--m->loaded) return CODE(0);

@@ -1,7 +1,9 @@
-// state.h: what the fake driver knows. Everything is guarded by one mutex; kernels run without it.
+// state.h: what the fake driver knows. Everything is guarded by one mutex; kernels run without it, and where memory
+// and modules come and go, between two kernels (AtRest).
 #pragma once
 #include "../host/abi.h"
 #include "types.h"
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -73,9 +75,10 @@ struct Allocation {
 
 struct State {
     std::mutex mutex;
+    std::mutex item; // held while a kernel, a copy or a set runs
     std::condition_variable work, done;
     bool started = false;
-    int sticky = 0;  // after a kernel's failure
+    std::atomic<int> sticky{0}; // after a kernel's failure
     int waiting = 0; // threads that wait for work, which lets a lazy device begin
     std::string last;
     std::map<std::string, std::pair<int, int>> inject; // the n-th call of a function gives a code
@@ -94,6 +97,12 @@ struct State {
     size_t total; // bytes of a device
 };
 State& state();
+
+// While it is held nothing runs: kernels, copies and the checker find memory and modules by lists of them. The mutexes are
+// taken as one, for the executor takes the second while it holds the first.
+class AtRest {
+    std::scoped_lock<std::mutex, std::mutex> hold{state().item, state().mutex};
+};
 
 // Begins a call: counts it, gives the code that was asked for, or that the state gives.
 int enter(const char* function, bool needs_context = true);

@@ -1,6 +1,7 @@
 // stream.cpp: streams, events, and the thread that does their work. A kernel that may begin early does: some of
 // its blocks run up to their wait before the kernel in front has begun, which is the worst that a device may do.
 #include "state.h"
+#include <signal.h>
 #include <algorithm>
 #include <cstring>
 #include <thread>
@@ -64,6 +65,7 @@ static void run(std::vector<Work>& work) {
             continue;
         }
         if (s.sticky) continue;
+        std::lock_guard<std::mutex> running(s.item);
         if (w.kind == Work::KERNEL) run_kernel(work, i, early, params);
         if (w.kind == Work::COPY) {
             memcpy(w.to, w.taken.empty() ? w.from : w.taken.data(), w.n);
@@ -116,7 +118,12 @@ static void executor() {
 }
 void start_executor() {
     state().streams.push_back(&null_stream);
+    // No signal of the process is handled here: a handler would run on the small stack of a fibre.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     std::thread(executor).detach();
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 void push(CUstream_st* c, Work&& w) {
     State& s = state();
@@ -162,7 +169,7 @@ API cuStreamQuery(CUstream c) {
     ENTER();
     State& s = state();
     std::lock_guard<std::mutex> hold(s.mutex);
-    return CODE(stream_of(c)->queue.empty() && !stream_of(c)->busy ? s.sticky : 600);
+    return CODE(stream_of(c)->queue.empty() && !stream_of(c)->busy ? s.sticky.load() : 600);
 }
 API cuStreamWaitEvent(CUstream c, CUevent e, unsigned) {
     ENTER();
@@ -196,7 +203,7 @@ API cuEventQuery(CUevent e) {
     ENTER();
     State& s = state();
     std::lock_guard<std::mutex> hold(s.mutex);
-    return CODE(e->done >= e->wanted ? s.sticky : 600);
+    return CODE(e->done >= e->wanted ? s.sticky.load() : 600);
 }
 API cuEventSynchronize(CUevent e) {
     ENTER();
