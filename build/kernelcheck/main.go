@@ -89,9 +89,9 @@ func compare(all, budget []usage) error {
 		allowed[b.name()] = b
 	}
 	var errs []error
-	fmt.Printf("%-9s %-5s %-16s %5s %7s %7s %6s %5s %5s\n", "arch", "held", "kernel", "regs", "static", "dynamic", "blocks", "mma", "early")
+	fmt.Printf("%-9s %-5s %-16s %5s %7s %7s %6s %5s %5s %5s\n", "arch", "held", "kernel", "regs", "static", "dynamic", "blocks", "mma", "tma", "early")
 	for _, u := range all {
-		fmt.Printf("%-9s %-5s %-16s %5d %7d %7d %6d %5d %5d\n", u.Arch, u.Weights, u.Kernel, u.Registers, u.StaticShared, u.DynamicShared, u.Blocks, u.MMA, u.EarlyLoads)
+		fmt.Printf("%-9s %-5s %-16s %5d %7d %7d %6d %5d %5d %5d\n", u.Arch, u.Weights, u.Kernel, u.Registers, u.StaticShared, u.DynamicShared, u.Blocks, u.MMA, u.TensorCopies, u.EarlyLoads)
 		b, ok := allowed[u.name()]
 		if !ok {
 			errs = append(errs, fmt.Errorf("%s has no budget: look at it, then run this with -update", u.name()))

@@ -25,7 +25,9 @@ type usage struct {
 	DynamicShared int    `json:"dynamic_shared"` // bytes a block
 	Blocks        int    `json:"blocks"`         // that a multiprocessor holds at once
 	MMA           int    `json:"mma"`            // instructions of tensor cores
-	EarlyLoads    int    `json:"early_loads"`    // of 16 bytes, before the wait for the kernel in front
+	MMAWaits      int    `json:"mma_waits"`      // for a warpgroup's instructions of tensor cores
+	TensorCopies  int    `json:"tensor_copies"`  // instructions of the copy engine that go by a tensor map
+	EarlyLoads    int    `json:"early_loads"`    // of 16 bytes or in bulk, before the wait for the kernel in front
 	Waits         bool   `json:"waits"`          // and lets the kernel behind begin
 	spills        int
 }
@@ -52,8 +54,14 @@ func (u usage) over(b usage) (errs []error) {
 	if b.MMA > 0 && u.MMA == 0 {
 		say("no instruction of tensor cores is left")
 	}
+	if u.MMAWaits > b.MMAWaits {
+		say("it waits at %d places for a warpgroup's products, the budget is %d: they go one after another", u.MMAWaits, b.MMAWaits)
+	}
+	if b.TensorCopies > 0 && u.TensorCopies == 0 {
+		say("no copy by a tensor map is left")
+	}
 	if u.EarlyLoads < b.EarlyLoads {
-		say("%d loads of 16 bytes before the wait, the budget is %d", u.EarlyLoads, b.EarlyLoads)
+		say("%d loads of 16 bytes or in bulk before the wait, the budget is %d", u.EarlyLoads, b.EarlyLoads)
 	}
 	if b.Waits && !u.Waits {
 		say("it doesn't wait for the kernel in front any more, or doesn't let the one behind begin")
@@ -173,7 +181,11 @@ func (u *usage) look(opcodes []string) {
 			u.MMA++
 		case strings.HasPrefix(o, "LDL"), strings.HasPrefix(o, "STL"):
 			u.spills++
-		case i < wait && strings.HasPrefix(o, "LDG") && strings.Contains(o, ".128"):
+		case strings.HasPrefix(o, "WARPGROUP.DEPBAR"):
+			u.MMAWaits++
+		case strings.HasPrefix(o, "UTMALDG"):
+			u.TensorCopies++
+		case i < wait && (strings.HasPrefix(o, "LDG") && strings.Contains(o, ".128") || strings.HasPrefix(o, "UBLKCP")):
 			u.EarlyLoads++
 		}
 	}

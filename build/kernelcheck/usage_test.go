@@ -20,9 +20,12 @@ const assembly = `
         /*0030*/                   PREEXIT ;
         /*0040*/              @!P0 LDG.E.NA.LTC128B.128 R32, desc[UR8][R6.64] ;
         /*0050*/                   LDG.E R96, desc[UR8][R2.64] ;
+        /*0058*/                   UBLKCP.S.G [UR8], [UR6], UR10 ;
         /*0060*/                   ACQBULK ;
+        /*0068*/                   UTMALDG.2D [UR8], [UR6] ;
         /*0070*/                   LDG.E.128 R4, desc[UR8][R40.64] ;
         /*0080*/                   HMMA.16816.F32.BF16 R4, R8, R12, R4 ;
+        /*0088*/                   WARPGROUP.DEPBAR.LE gsb0, 0x0 ;
         /*0090*/                   STL.64 [R1], R4 ;
 `
 
@@ -33,7 +36,7 @@ func TestTakesCodeApart(t *testing.T) {
 	}
 	u := list[0]
 	u.look(parseAssembly([]byte(assembly))["down_8"])
-	want := usage{Kernel: "down_8", Registers: 122, StaticShared: 1152, MMA: 1, EarlyLoads: 1, Waits: true, spills: 25}
+	want := usage{Kernel: "down_8", Registers: 122, StaticShared: 1152, MMA: 1, MMAWaits: 1, TensorCopies: 1, EarlyLoads: 2, Waits: true, spills: 25}
 	if u != want {
 		t.Errorf("%+v, want %+v", u, want)
 	}
@@ -43,7 +46,7 @@ func TestTakesCodeApart(t *testing.T) {
 }
 
 func TestOverBudget(t *testing.T) {
-	budget := usage{Arch: "sm_90a", Weights: "bf16", Kernel: "down_8", Registers: 122, StaticShared: 1152, DynamicShared: 100, Blocks: 2, MMA: 19, EarlyLoads: 19, Waits: true}
+	budget := usage{Arch: "sm_90a", Weights: "bf16", Kernel: "down_8", Registers: 122, StaticShared: 1152, DynamicShared: 100, Blocks: 2, MMA: 19, TensorCopies: 1, EarlyLoads: 19, Waits: true}
 	if errs := budget.over(budget); len(errs) > 0 {
 		t.Errorf("what is as budgeted is over: %v", errs)
 	}
@@ -53,6 +56,8 @@ func TestOverBudget(t *testing.T) {
 		"shared memory":       func(u *usage) { u.DynamicShared++ },
 		"holds 1 blocks":      func(u *usage) { u.Blocks-- },
 		"tensor cores":        func(u *usage) { u.MMA = 0 },
+		"one after another":   func(u *usage) { u.MMAWaits++ },
+		"tensor map":          func(u *usage) { u.TensorCopies = 0 },
 		"18 loads":            func(u *usage) { u.EarlyLoads-- },
 		"the kernel in front": func(u *usage) { u.Waits = false },
 	} {

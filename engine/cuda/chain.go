@@ -69,7 +69,7 @@ func (e *engine) layerTo(c *chain, x extent, i int) error {
 	if err := normTo(e, c, x, w.normIn); err != nil {
 		return err
 	}
-	if err := productTo(e, c, x, &e.kernels.qkv, set.qkv, s.QKVTiles(), 1, &qkv); err != nil {
+	if err := productTo(e, c, x, &e.kernels.qkv, set.qkv, &e.inputs.normed, s.QKVTiles(), 1, &qkv); err != nil {
 		return err
 	}
 	att := kernels.AttentionParams{
@@ -98,16 +98,16 @@ func (e *engine) layerTo(c *chain, x extent, i int) error {
 		Step: e.lists, In: e.at(e.act.inner), Matrix: w.down, X: e.at(e.act.x), Part: e.at(e.act.splits),
 		Arrived: e.at(e.act.arrived) + 4*2*counters, Tokens: maxTokens,
 	}
-	if err := productTo(e, c, x, &e.kernels.output, set.output, s.HiddenTiles(), 1, &out); err != nil {
+	if err := productTo(e, c, x, &e.kernels.output, set.output, &e.inputs.attention, s.HiddenTiles(), 1, &out); err != nil {
 		return err
 	}
 	if err := normTo(e, c, x, w.normPost); err != nil {
 		return err
 	}
-	if err := productTo(e, c, x, &e.kernels.gate, set.gate, s.GateTiles(), 1, &gate); err != nil {
+	if err := productTo(e, c, x, &e.kernels.gate, set.gate, &e.inputs.normed, s.GateTiles(), 1, &gate); err != nil {
 		return err
 	}
-	return productTo(e, c, x, &e.kernels.down, set.down, s.HiddenTiles(), s.DownSplits(), &down)
+	return productTo(e, c, x, &e.kernels.down, set.down, &e.inputs.inner, s.HiddenTiles(), s.DownSplits(), &down)
 }
 
 // many says that a step takes the products of many rows.
@@ -121,14 +121,18 @@ func (e *engine) wideSet() *wide {
 	return &e.kernels.wide
 }
 
-// productTo puts a product in the chain: few for few tokens, a block a row tile, and else many.
-func productTo[P any](e *engine, c *chain, x extent, few *product, many driver.Func, tiles, splits int, p *P) error {
+// productTo puts a product in the chain: few for few tokens, a block a row tile, and else many, which by warpgroups reads in.
+func productTo[P any](e *engine, c *chain, x extent, few *product, many driver.Func, in *driver.TensorMap, tiles, splits int, p *P) error {
 	if !e.many(x) {
 		f, groups, shared := few.of(x.tokens)
 		return add(c, e.ctx, f, grid(tiles, groups, splits), e.shape.Threads(), shared, p)
 	}
 	rows, groups := (tiles+kernels.GemmTiles-1)/kernels.GemmTiles, (x.tokens+kernels.GemmTokens-1)/kernels.GemmTokens
-	return add(c, e.ctx, many, grid(rows, groups, splits), kernels.GemmThreads, e.wideSet().shared, p)
+	blocks, shared := grid(rows, groups, splits), e.wideSet().shared
+	if e.warpgroups {
+		return add(c, e.ctx, many, blocks, kernels.HopperThreads, shared, &kernels.HopperParams[P]{In: *in, P: *p})
+	}
+	return add(c, e.ctx, many, blocks, kernels.GemmThreads, shared, p)
 }
 
 // normTo puts what the products of many rows read in the chain; those of few norm for themselves.

@@ -35,8 +35,9 @@ type engine struct {
 	done       [2]driver.Event // of the steps of even and of odd number
 	module     driver.Module
 	kernels    kernelSet
-	warpgroups bool // such products go by warpgroups
-	wideFrom   int  // steps of more tokens take the products of many rows
+	warpgroups bool   // such products go by warpgroups
+	inputs     inputs // of those
+	wideFrom   int    // steps of more tokens take the products of many rows
 	weights    weights
 	graphs     graphs
 
@@ -135,8 +136,8 @@ func (e *engine) prepare(code []byte) (err error) {
 	if e.kernels, err = findKernels(e.module, e.shape, e.device); err != nil {
 		return err
 	}
-	if e.warpgroups = e.options.Warpgroups; e.warpgroups && e.kernels.hopper == (wide{}) {
-		return fmt.Errorf("%w: products by warpgroups: %s has compute capability %d.%d, or its kernels are for several families: they take 9.0 (Hopper) and code for it alone (NVRTC, or make kernels)", backend.ErrUnavailable, e.device.Name, e.device.Major, e.device.Minor)
+	if e.options.Warpgroups && e.kernels.hopper == (wide{}) {
+		return e.errNoHopper() // before weights are loaded
 	}
 	if e.stream, err = e.ctx.NewStream(); err != nil {
 		return err
@@ -191,6 +192,11 @@ func (e *engine) load(c *model.Checkpoint) error {
 	}
 	if err := e.ctx.Memset32Async(driver.Ptr(e.at(e.act.number)), 1, 1, e.stream); err != nil {
 		return err
+	}
+	if e.options.Warpgroups {
+		if err := e.byWarpgroups(); err != nil {
+			return err
+		}
 	}
 	if err := e.pin(r); err != nil {
 		return err

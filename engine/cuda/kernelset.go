@@ -18,11 +18,11 @@ type product struct {
 	most   int    // rows of a block where there are many: 32, or 8 where the device has no room for them
 }
 
-// wide are the products of many rows. They need less shared memory than every device has.
+// wide are the products of many rows. They need less shared memory than every device has that can run them.
 type wide struct {
 	qkv, output, gate, down driver.Func
 	shared                  uint32 // bytes of it
-	placed                  uint32 // 1: they read activations in an order of columns of their own
+	placed                  uint32 // 1: they read activations in an order of columns of their own, by tensor maps
 }
 
 // kernelSet are the functions of a loaded module.
@@ -41,6 +41,7 @@ const (
 // findKernels looks all kernels up and gives them the shared memory that they need.
 func findKernels(m driver.Module, s kernels.Shape, d driver.DeviceInfo) (kernelSet, error) {
 	var k kernelSet
+	var err error
 	for _, f := range []struct {
 		to   *driver.Func
 		name string
@@ -56,13 +57,14 @@ func findKernels(m driver.Module, s kernels.Shape, d driver.DeviceInfo) (kernelS
 		{&k.merge, "merge"},
 		{&k.second, "select_rows"},
 	} {
-		var err error
 		if *f.to, err = m.Func(f.name); err != nil {
 			return k, err
 		}
 	}
 	k.wide.shared = uint32(s.SharedGemm())
-	k.hopper = findHopper(m)
+	if k.hopper, err = findHopper(m, s); err != nil {
+		return k, err
+	}
 	for _, p := range []struct {
 		to     *product
 		name   string
@@ -74,7 +76,7 @@ func findKernels(m driver.Module, s kernels.Shape, d driver.DeviceInfo) (kernelS
 		{&k.down, "down", s.SharedDown},
 		{&k.head, "head", s.SharedHead},
 	} {
-		if err := p.to.find(m, p.name, p.shared, d); err != nil {
+		if err = p.to.find(m, p.name, p.shared, d); err != nil {
 			return k, err
 		}
 	}
@@ -83,18 +85,20 @@ func findKernels(m driver.Module, s kernels.Shape, d driver.DeviceInfo) (kernelS
 
 // findHopper gives the products by warpgroups; none where the code has no such kernels, being for another family or for
 // several.
-func findHopper(m driver.Module) (w wide) {
+func findHopper(m driver.Module, s kernels.Shape) (w wide, err error) {
 	for _, f := range []struct {
 		to   *driver.Func
 		name string
 	}{{&w.qkv, "hopper_qkv"}, {&w.output, "hopper_output"}, {&w.gate, "hopper_gate"}, {&w.down, "hopper_down"}} {
-		var err error
 		if *f.to, err = m.Func(f.name); err != nil {
-			return wide{}
+			return wide{}, nil
+		}
+		if err := f.to.SetMaxDynamicShared(s.SharedHopper()); err != nil {
+			return wide{}, err
 		}
 	}
-	w.shared, w.placed = kernels.SharedHopper, 1
-	return w
+	w.shared, w.placed = uint32(s.SharedHopper()), 1
+	return w, nil
 }
 
 func (p *product) find(m driver.Module, name string, shared func(rows int) int, d driver.DeviceInfo) (err error) {

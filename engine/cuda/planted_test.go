@@ -24,6 +24,7 @@ const plantedDefect = "PACELINE_TEST_DEFECT"
 type defect struct {
 	name, file, from, to, words string
 	wide                        bool // in the products of many rows
+	warpgroups                  bool // in those by warpgroups
 	split                       bool // in sums over blocks
 }
 
@@ -33,6 +34,11 @@ func defects() []defect {
 		{name: "ring without a barrier", file: "gemm.h", from: "        __syncthreads(); // the step's", to: "        // the step's", words: "race on shared", wide: true},
 		{name: "copies not waited for", file: "gemm.h", from: "wait<GEMM_STAGES - 2>();", to: "wait<GEMM_STAGES - 1>();", words: "asynchronous copies", wide: true},
 		{name: "rows that nobody wrote", file: "norm.cu", from: "if (row < (int)p.step.counts->tokens) ", words: "which nobody wrote", wide: true},
+		{name: "a stage filled too early", file: "hopper.h", from: "if (s >= HOP_STAGES) mbar_wait", to: "if (s < 0) mbar_wait", words: "mbarrier: more arrivals than its count of 2", warpgroups: true, split: true},
+		{name: "a stage read too early", file: "hopper.h", from: "    mbar_wait(&bars.full[s % HOP_STAGES], s / HOP_STAGES & 1);\n", words: "which nobody wrote", warpgroups: true},
+		{name: "a stage given back too early", file: "hopper.h", from: "        wgmma_wait<0>();\n", words: "products that nobody waited for", warpgroups: true},
+		{name: "activations before the wait", file: "hopper.h", from: "for (int s = 0; s < early; s++) hop_weights<Slice, K>(ring, bars, m, at, s);", to: "for (int s = 0; s < early; s++) hop_weights<Slice, K>(ring, bars, m, at, s), hop_input<Slice>(ring, bars, in, at, s);", words: "kernel hopper_", warpgroups: true},
+		{name: "copies at a block's end", file: "hopper.h", from: "mbar_arrive(&bars.full[s]), mbar_wait(&bars.full[s], 0);", to: "mbar_arrive(&bars.full[s]);", words: "bulk copies to its block under way", warpgroups: true},
 		{name: "sums without a barrier", file: "linear.h", from: kept + "    __syncthreads();", to: kept, words: "kernel norm_qkv_32"},
 		{name: "last block without order", file: "project.cu", from: "atom_add_acq_rel(arrived, 1)", to: "atom_add_release(arrived, 1)", words: "nothing orders the two blocks", split: true},
 		{name: "a read before the wait", file: "qkv.cu", from: "    pdl_wait();\n    int count", to: "    int count", words: "kernel norm_qkv_32"},
@@ -89,8 +95,13 @@ func withDefect(t *testing.T, x defect, files map[string][]byte) error {
 		return err
 	}
 	defer e.Close()
-	if e.wideFrom = math.MaxInt; x.wide {
+	if e.wideFrom = math.MaxInt; x.wide || x.warpgroups {
 		e.wideFrom = 0
+	}
+	if x.warpgroups {
+		if err := e.byWarpgroups(); err != nil {
+			return err
+		}
 	}
 	ids := goldentest.Prompt(300, c.VocabSize)
 	pages := []backend.PageID{3, 1, 7, 5, 2}

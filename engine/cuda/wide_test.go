@@ -32,7 +32,7 @@ func TestWide(t *testing.T) {
 				if !deep && (name == "split") != (weights == "w8") {
 					return // one shape of each will do
 				}
-				checked := name == "narrow" && (weights == "w4" || deep)
+				checked := name == "narrow" && (weights == "w4" || deep) || deep && weights == "w8"
 				e, err := open(m, Options{Pages: 24, Weights: weights}, d, 0, codeFor(t, checked))
 				if err != nil {
 					t.Fatal(err)
@@ -52,7 +52,10 @@ func TestWide(t *testing.T) {
 				if d.Emulated() && e.kernels.hopper == (wide{}) {
 					t.Error("the emulator has no kernels of Hopper")
 				}
-				if e.warpgroups = e.kernels.hopper != (wide{}); e.warpgroups {
+				if e.kernels.hopper != (wide{}) {
+					if err := e.byWarpgroups(); err != nil {
+						t.Fatal(err)
+					}
 					same("by warpgroups")
 				}
 			})

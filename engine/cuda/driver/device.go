@@ -147,5 +147,9 @@ func find(list []DeviceInfo, name string) (DeviceInfo, error) {
 	if len(found) > 1 {
 		what = "more than one device"
 	}
-	return DeviceInfo{}, fmt.Errorf("%w: %s is called %q; there are %s", ErrNoDevice, what, name, strings.Join(have, ", "))
+	hint := ""
+	if len(found) == 0 && strings.HasPrefix(strings.ToLower(name), "mig-") {
+		hint = "; the driver shows one slice of a divided GPU: set CUDA_VISIBLE_DEVICES to the one that you mean, by its whole UUID (nvidia-smi -L)"
+	}
+	return DeviceInfo{}, fmt.Errorf("%w: %s is called %q; there are %s%s", ErrNoDevice, what, name, strings.Join(have, ", "), hint)
 }

@@ -138,6 +138,22 @@ func TestDevices(t *testing.T) {
 	}
 }
 
+// TestSlices: an instance of a divided GPU goes by a UUID of its own kind; one that the driver doesn't show has to be made
+// visible, and the message says how.
+func TestSlices(t *testing.T) {
+	if !fresh(t, t.Name(), "SIMT_DEVICES=2", "SIMT_MIG=1") {
+		return
+	}
+	d := open(t)
+	got, err := d.Find("MIG-1112")
+	if err != nil || got.Index != 1 || !strings.HasPrefix(got.UUID, "MIG-1112") {
+		t.Errorf("%+v, error %v", got, err)
+	}
+	if _, err := d.Find("MIG-ffff"); !errors.Is(err, driver.ErrNoDevice) || !strings.Contains(err.Error(), "set CUDA_VISIBLE_DEVICES") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestWrongThread: a call from a thread that wasn't bound says so.
 func TestWrongThread(t *testing.T) {
 	c := use(t, open(t), 0)

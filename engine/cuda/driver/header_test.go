@@ -85,6 +85,7 @@ func headerCheck() string {
 	size("CUgraphEdgeData", unsafe.Sizeof(d))
 	at("CUgraphEdgeData", "type", unsafe.Offsetof(d.kind))
 	size("CUuuid", 16)
+	size("CUtensorMap", unsafe.Sizeof(TensorMap{}))
 	for c, v := range map[string]int{
 		"CU_DEVICE_ATTRIBUTE_CLOCK_RATE": attrClock, "CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT": attrSMs, "CU_DEVICE_ATTRIBUTE_COMPUTE_MODE": attrComputeMode,
 		"CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE": attrL2, "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR": attrMajor, "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR": attrMinor,
@@ -95,6 +96,8 @@ func headerCheck() string {
 		"CU_MEMHOSTALLOC_PORTABLE": hostPortable, "CU_MEMHOSTALLOC_DEVICEMAP": hostMapped, "CU_STREAM_NON_BLOCKING": streamNonBlocking,
 		"CU_EVENT_BLOCKING_SYNC": eventBlocking, "CU_EVENT_DISABLE_TIMING": eventNoTiming, "CU_GRAPH_NODE_TYPE_KERNEL": nodeKernel,
 		"CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC": edgeOverlaps, "CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC": portOverlaps,
+		"CU_TENSOR_MAP_DATA_TYPE_BFLOAT16": tensorBF16, "CU_TENSOR_MAP_INTERLEAVE_NONE": tensorPlain, "CU_TENSOR_MAP_SWIZZLE_128B": tensorSwizzle128,
+		"CU_TENSOR_MAP_L2_PROMOTION_L2_128B": tensorPromote128, "CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE": tensorZeros,
 		"CU_JIT_ERROR_LOG_BUFFER": jitErrorBuffer, "CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES": jitErrorSize, "CUDA_ERROR_NOT_READY": notReady,
 	} {
 		fmt.Fprintf(&b, "static_assert((int)%s == %d, \"%s\");\n", c, v, c)

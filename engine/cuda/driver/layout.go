@@ -47,6 +47,10 @@ type edgeData struct {
 	_                 [5]uint8
 }
 
+// TensorMap is CUtensorMap: how the device's copy engine finds a matrix. It is part of a kernel's parameters, at a multiple
+// of 128 bytes.
+type TensorMap [128]byte
+
 const (
 	attrClock        = 13 // CLOCK_RATE, kHz
 	attrSMs          = 16 // MULTIPROCESSOR_COUNT
@@ -75,6 +79,12 @@ const (
 	nodeKernel   = 0 // CU_GRAPH_NODE_TYPE_KERNEL
 	edgeOverlaps = 1 // CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC
 	portOverlaps = 1 // CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC
+
+	tensorBF16       = 9 // CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
+	tensorPlain      = 0 // CU_TENSOR_MAP_INTERLEAVE_NONE
+	tensorSwizzle128 = 3 // CU_TENSOR_MAP_SWIZZLE_128B
+	tensorPromote128 = 2 // CU_TENSOR_MAP_L2_PROMOTION_L2_128B
+	tensorZeros      = 0 // CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE
 
 	jitErrorBuffer = 5 // CU_JIT_ERROR_LOG_BUFFER
 	jitErrorSize   = 6 // CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES

@@ -170,3 +170,33 @@ func TestLeaksAreNamed(t *testing.T) {
 	ok(t, other.Free(p))
 	ok(t, other.Close())
 }
+
+// TestTensorMap: a matrix is described to the copy engine, and what it can't take is refused. What a copy by it brings is a
+// matter of kernels (TestWrappers, TestWide).
+func TestTensorMap(t *testing.T) {
+	c := use(t, open(t), 0)
+	if c.Info().Major < 9 {
+		t.Skip("skipped: devices before compute capability 9.0 have no tensor maps")
+	}
+	p := must[driver.Ptr](t)(c.Alloc("matrix", 2*100*64))
+	good := driver.Rows{At: p, Rows: 100, Columns: 64, BoxRows: 64, BoxColumns: 64}
+	m := must[driver.TensorMap](t)(c.Map(good))
+	if m == (driver.TensorMap{}) {
+		t.Error("the map is empty")
+	}
+	for name, change := range map[string]func(*driver.Rows){
+		"an odd address":      func(r *driver.Rows) { r.At += 2 },
+		"an odd width":        func(r *driver.Rows) { r.Columns = 63 },
+		"a box of wide rows":  func(r *driver.Rows) { r.BoxColumns = 128 },
+		"a box of 300 rows":   func(r *driver.Rows) { r.BoxRows = 300 },
+		"no rows":             func(r *driver.Rows) { r.Rows = 0 },
+		"no columns of a box": func(r *driver.Rows) { r.BoxColumns = 0 },
+	} {
+		r := good
+		change(&r)
+		if _, err := c.Map(r); err == nil || !strings.Contains(err.Error(), "to the copy engine: cuTensorMapEncodeTiled: CUDA_ERROR_INVALID_VALUE") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	ok(t, c.Free(p))
+}

@@ -190,7 +190,7 @@ func (d *Driver) code(e entry, args ...uintptr) int {
 }
 
 // maxArgs is the most that a function of the table takes.
-const maxArgs = 8
+const maxArgs = 12
 
 // notReady is CUDA_ERROR_NOT_READY, the answer of queries.
 const notReady = 600

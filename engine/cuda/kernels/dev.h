@@ -31,6 +31,10 @@ struct alignas(8) U2 {
 struct alignas(16) U4 {
     u32 x, y, z, w;
 };
+// A matrix as the copy engine knows it: CUtensorMap. Part of a kernel's parameters.
+struct alignas(128) TensorMap {
+    u64 opaque[16];
+};
 
 // ---- bits and arithmetic ----
 DEV float u2f(u32 x) { return __uint_as_float(x); }
@@ -196,6 +200,12 @@ DEV void bulk_g2s(void* smem, const void* global, u32 bytes, u64* bar) {
                  "l"(global), "r"(bytes), "r"(smem_addr(bar))
                  : "memory");
 }
+// The box of a matrix that begins at a column and a row, with zeros where it leaves the matrix.
+DEV void tensor_g2s(void* smem, const TensorMap* m, int column, int row, u64* bar) {
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(smem_addr(smem)),
+                 "l"(m), "r"(column), "r"(row), "r"(smem_addr(bar))
+                 : "memory");
+}
 DEV void fence_proxy_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 DEV u8* align_shared(u8* p, u32 to) { return p + (to - smem_addr(p) % to) % to; }
 
@@ -217,8 +227,12 @@ DEV void wgmma_m64n64k16(float (&d)[8][4], const u32 (&a)[4], u64 b, bool add) {
                  "{%32,%33,%34,%35}, %36, p, 1, 1, 0;}"
                  : D(0), D(1), D(2), D(3), D(4), D(5), D(6), D(7)
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"((int)add));
-#undef D
 }
+// A place that no use of these registers is moved across: before wgmma_fence and after wgmma_wait, for a compiler doesn't
+// know that they are in use in between.
+DEV void wgmma_pin(float (&d)[8][4]) { asm volatile("" : D(0), D(1), D(2), D(3), D(4), D(5), D(6), D(7)::"memory"); }
+DEV void wgmma_pin(u32 (&a)[4]) { asm volatile("" : "+r"(a[0]), "+r"(a[1]), "+r"(a[2]), "+r"(a[3])::"memory"); }
+#undef D
 #endif
 #else
 DEV void pdl_launch() {}

@@ -63,10 +63,11 @@ EXPORT_KERNEL(gemm_gate)
 
 #ifdef HOPPER
 // grid: as of gemm_gate; what it writes is for hopper_down
-KERNEL(GEMM_THREADS, 1) hopper_gate(GRID_CONST GateParams p) {
+KERNEL(HOP_THREADS, 1) hopper_gate(GRID_CONST Hopper<GateParams> h) {
     DYN_SMEM(shared);
     HopSum sum;
-    int count = hopper<HID, 1>(sum, p.matrix, GATE_TILES, p.step.counts, p.in, shared);
+    const GateParams& p = h.p;
+    int count = hopper<HID, 1>(sum, p.matrix, GATE_TILES, p.step.counts, h.in, shared);
     each_pair(sum, GATE_TILES, count, [&](int tile, int r, int t, float lo, float hi) { p.out[(u64)t * INNER + placed(tile * 8 + r)] = silu_up(lo, hi); });
 }
 EXPORT_KERNEL(hopper_gate)

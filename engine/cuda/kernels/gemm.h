@@ -77,14 +77,15 @@ template <int F> DEV void gemm_chunk(GemmSum& sum, const GemmWeights<F>& s, cons
             for (int i = 0; i < WARP_TILES; i++) mma_bf16(F == W4 ? part[i][n] : sum[i][n], a[i], b.x, b.y);
         }
     }
-    if constexpr (F != W4) return;
-    UNROLL
-    for (int i = 0; i < WARP_TILES; i++) {
-        float lo = of_half(s.scale[i] & 0xffff), hi = of_half(s.scale[i] >> 16);
+    if constexpr (F == W4) {
         UNROLL
-        for (int n = 0; n < WARP_COLUMNS; n++) {
-            sum[i][n][0] = fma_(part[i][n][0], lo, sum[i][n][0]), sum[i][n][1] = fma_(part[i][n][1], lo, sum[i][n][1]);
-            sum[i][n][2] = fma_(part[i][n][2], hi, sum[i][n][2]), sum[i][n][3] = fma_(part[i][n][3], hi, sum[i][n][3]);
+        for (int i = 0; i < WARP_TILES; i++) {
+            float lo = of_half(s.scale[i] & 0xffff), hi = of_half(s.scale[i] >> 16);
+            UNROLL
+            for (int n = 0; n < WARP_COLUMNS; n++) {
+                sum[i][n][0] = fma_(part[i][n][0], lo, sum[i][n][0]), sum[i][n][1] = fma_(part[i][n][1], lo, sum[i][n][1]);
+                sum[i][n][2] = fma_(part[i][n][2], hi, sum[i][n][2]), sum[i][n][3] = fma_(part[i][n][3], hi, sum[i][n][3]);
+            }
         }
     }
 }

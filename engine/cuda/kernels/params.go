@@ -112,6 +112,12 @@ type (
 		Out     Ptr
 		In      Ptr // of gemm_gate
 	}
+	// HopperParams are those of the hopper kernels: the map of what they read, in boxes of GemmTokens by HopperColumns,
+	// and the parameters of the gemm kernel that does the same.
+	HopperParams[P any] struct {
+		In [128]byte
+		P  P
+	}
 	// NormParams are those of normalise.
 	NormParams struct {
 		Step         Lists

@@ -135,21 +135,21 @@ KERNEL(GEMM_THREADS, GEMM_BLOCKS) gemm_down(GRID_CONST ProjectParams p) {
 EXPORT_KERNEL(gemm_down)
 
 #ifdef HOPPER
-template <int K, int SPLITS> DEV void hopper_project(const ProjectParams& p, u8* shared) {
+template <int K, int SPLITS> DEV void hopper_project(const Hopper<ProjectParams>& h, u8* shared) {
     HopSum sum;
-    int count = hopper<K, SPLITS>(sum, p.matrix, HID_TILES, p.step.counts, p.in, shared);
-    add_product<SPLITS>(p, sum, count);
+    int count = hopper<K, SPLITS>(sum, h.p.matrix, HID_TILES, h.p.step.counts, h.in, shared);
+    add_product<SPLITS>(h.p, sum, count);
 }
 
 // grids: as of gemm_output and gemm_down
-KERNEL(GEMM_THREADS, 1) hopper_output(GRID_CONST ProjectParams p) {
+KERNEL(HOP_THREADS, 1) hopper_output(GRID_CONST Hopper<ProjectParams> h) {
     DYN_SMEM(shared);
-    hopper_project<QW, 1>(p, shared);
+    hopper_project<QW, 1>(h, shared);
 }
 EXPORT_KERNEL(hopper_output)
-KERNEL(GEMM_THREADS, 1) hopper_down(GRID_CONST ProjectParams p) {
+KERNEL(HOP_THREADS, 1) hopper_down(GRID_CONST Hopper<ProjectParams> h) {
     DYN_SMEM(shared);
-    hopper_project<INNER, DOWN_SPLITS>(p, shared);
+    hopper_project<INNER, DOWN_SPLITS>(h, shared);
 }
 EXPORT_KERNEL(hopper_down)
 #endif

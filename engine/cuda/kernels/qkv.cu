@@ -96,10 +96,11 @@ EXPORT_KERNEL(gemm_qkv)
 
 #ifdef HOPPER
 // grid: as of gemm_qkv
-KERNEL(GEMM_THREADS, 1) hopper_qkv(GRID_CONST QkvParams p) {
+KERNEL(HOP_THREADS, 1) hopper_qkv(GRID_CONST Hopper<QkvParams> h) {
     DYN_SMEM(shared);
     HopSum sum;
-    int count = hopper<HID, 1>(sum, p.matrix, QKV_TILES, p.step.counts, p.in, shared);
+    const QkvParams& p = h.p;
+    int count = hopper<HID, 1>(sum, p.matrix, QKV_TILES, p.step.counts, h.in, shared);
     each_pair(sum, QKV_TILES, count, [&](int tile, int r, int t, float lo, float hi) { biased(p, tile, r, t, lo, hi); });
 }
 EXPORT_KERNEL(hopper_qkv)

@@ -74,9 +74,9 @@ const (
 	GemmThreads = 128
 	gemmStages  = 4
 
-	// SharedHopper is the dynamic shared memory of the products of many rows by warpgroups, in bytes: a ring of four stages
-	// of 64 columns, at a multiple of 1,024.
-	SharedHopper = 4*GemmTokens*64*2 + 1024
+	HopperThreads = GemmThreads + 32 // of the products by warpgroups
+	HopperColumns = 64               // of a stage, and of a box of activations
+	hopperStages  = 4
 
 	// WideFrom is beyond how many tokens of a step the products of many rows are worth it: with fewer they have too few
 	// blocks for a device. By counts; no device has measured it.
@@ -184,6 +184,13 @@ func (s Shape) SharedGemm() int {
 	return gemmStages * GemmTokens * (columns + 16) * 2
 }
 
+// SharedHopper is that of the products of many rows by warpgroups: stages of activations and weights, at a multiple
+// of 1,024.
+func (s Shape) SharedHopper() int {
+	weights := GemmTiles * HopperColumns / Tile / s.Weights.Tiles() * ChunkBytes
+	return hopperStages*(GemmTokens*HopperColumns*2+weights) + 1024
+}
+
 func (s Shape) reduceBytes(rows int) int { return s.Warps * rows / 8 * 32 * 16 }
 
 // Defines are the compiler's -D options, without the -D.
@@ -203,7 +210,7 @@ func (s Shape) Launch(kernel string) (shared, threads int) {
 		rows = 32
 	}
 	if strings.HasPrefix(kernel, "hopper_") {
-		return SharedHopper, GemmThreads
+		return s.SharedHopper(), HopperThreads
 	}
 	if strings.HasPrefix(kernel, "gemm_") {
 		return s.SharedGemm(), GemmThreads

@@ -59,6 +59,7 @@ func all() []planted {
 		{name: "overwrites_what_another_reads", words: "write after read by thread"},
 		{name: "arrives_too_often", words: "mbarrier: more arrivals than its count of 2"},
 		{name: "copy_left_under_way", words: "asynchronous copies or products that nobody waited for"},
+		{name: "bulk_left_under_way", words: "with 1 bulk copies to its block under way"},
 	}
 }
 

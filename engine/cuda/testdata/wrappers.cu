@@ -3,6 +3,7 @@
 #include "format.h"
 
 struct WrapperParams {
+    TensorMap map;   // of in: 7 rows of 64 numbers, in boxes of 8 rows
     u32* out;        // [section][32][8]
     const u32* in;   // [256] fixed bits
     u64* cells;      // zero
@@ -11,6 +12,7 @@ DEV void put(const WrapperParams& p, int section, int i, u32 v) { p.out[(section
 
 KERNEL(32, 1) wrappers(GRID_CONST WrapperParams p) {
     struct S {
+        alignas(1024) u32 box[256];
         alignas(128) u16 tile[32][8];
         alignas(128) u32 copied[128];
         u64 bar;
@@ -87,6 +89,14 @@ KERNEL(32, 1) wrappers(GRID_CONST WrapperParams p) {
     }
     mbar_wait(&s.bar, 0);
     put(p, 9, 0, s.copied[lane]), put(p, 9, 1, s.copied[127 - lane]);
+    __syncwarp();
+    // 10: a copy by a tensor map, of a box that leaves the matrix on two sides
+    if (lane == 0) {
+        mbar_expect(&s.bar, 1024);
+        tensor_g2s(s.box, &p.map, 16, 1, &s.bar);
+    }
+    mbar_wait(&s.bar, 1);
+    for (int i = 0; i < 8; i++) put(p, 10, i, s.box[lane * 8 + i]);
 #endif
 }
 EXPORT_KERNEL(wrappers)

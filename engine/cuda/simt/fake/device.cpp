@@ -1,6 +1,7 @@
 // device.cpp: start, devices, contexts, errors, and what tests ask the fake for. Settings come from the environment:
 //   SIMT_DEVICES   how many there are (1)               SIMT_CC        compute capability, 90 for 9.0 (90)
 //   SIMT_NODEVICE  1: none                              SIMT_DRIVER    the driver's version (13000)
+//   SIMT_MIG       1: they are slices of one
 //   SIMT_MEM_MB    memory of each (2048)                SIMT_SMS       multiprocessors (8)
 //   SIMT_SEED      order of lanes, warps, blocks, streams; 0: as they come
 //   SIMT_THREADS   threads of the host that run blocks (2)
@@ -103,7 +104,7 @@ API cuDeviceGet(CUdevice* d, int i) {
 }
 API cuDeviceGetName(char* s, int n, CUdevice) {
     ENTER(false);
-    snprintf(s, n, "SIMT host emulator");
+    snprintf(s, n, setting("SIMT_MIG", 0) ? "SIMT host emulator MIG 1g.10gb" : "SIMT host emulator");
     return CODE(0);
 }
 API cuDeviceGetUuid(CUuuid* u, CUdevice d) {

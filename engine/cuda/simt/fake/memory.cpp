@@ -144,3 +144,26 @@ API cuMemsetD32Async(CUdeviceptr d, unsigned v, size_t n, CUstream s) {
     ENTER();
     return set(d, v, 4, n, s);
 }
+
+// Maps of two dimensions in bf16 with the swizzle of 128 bytes, which is what the kernels use. Limits are those of cuda.h.
+API cuTensorMapEncodeTiled(CUtensorMap* to, CUtensorMapDataType type, cuuint32_t rank, void* address, const cuuint64_t* sizes, const cuuint64_t* strides,
+                           const cuuint32_t* box, const cuuint32_t* steps, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle, CUtensorMapL2promotion,
+                           CUtensorMapFloatOOBfill fill) {
+    ENTER();
+    State& s = state();
+    std::lock_guard<std::mutex> hold(s.mutex);
+    auto no = [&](const char* why) {
+        s.last = std::string("a tensor map: ") + why;
+        return CODE(1);
+    };
+    if ((uintptr_t)to % 64) return no("its place isn't a multiple of 64");
+    if ((int)type != 9 || rank != 2 || (int)interleave || (int)swizzle != 3 || (int)fill) return no("the emulator knows bf16 in two dimensions in the swizzle of 128 bytes only");
+    if ((uintptr_t)address % 16 || strides[0] % 16 || strides[0] >= 1ull << 40) return no("the address or the stride isn't a multiple of 16");
+    if (!sizes[0] || !sizes[1] || sizes[0] > 1ull << 32 || sizes[1] > 1ull << 32 || strides[0] < sizes[0] * 2) return no("a size that is 0, too large, or wider than the stride");
+    if (!box[0] || !box[1] || box[0] > 256 || box[1] > 256 || box[0] * 2 > 128 || box[0] * 2 % 16) return no("a box of 0, of more than 256 rows, or whose rows aren't 16 to 128 bytes");
+    if (steps[0] != 1 || steps[1] != 1) return no("steps that aren't 1");
+    if (!allocation_of((uintptr_t)address, strides[0] * (sizes[1] - 1) + sizes[0] * 2)) return no("it leaves the allocation");
+    memset(to, 0, sizeof *to);
+    *(simt_tensor*)to = {SIMT_TENSOR, (uint64_t)address, sizes[0], sizes[1], strides[0], box[0], box[1], 2, 0};
+    return CODE(0);
+}

@@ -56,6 +56,11 @@ typedef struct {
 typedef struct {
     unsigned char from_port, to_port, type, reserved[5];
 } CUgraphEdgeData;
+typedef unsigned cuuint32_t;
+typedef int CUtensorMapDataType, CUtensorMapInterleave, CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill;
+typedef struct {
+    cuuint64_t opaque[16];
+} CUtensorMap;
 #define RESULT CUresult
 #define CODE(x) (x)
 #define cuDeviceGetUuid cuDeviceGetUuid_v2

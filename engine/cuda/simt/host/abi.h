@@ -29,6 +29,15 @@ typedef struct {
     uint64_t distinct_read, distinct_written; // each byte once a launch
 } simt_counts;
 
+// What the fake driver writes into a CUtensorMap: a matrix in device memory, and how a box of it comes to lie in shared
+// memory: row by row, in the swizzle of 128 bytes.
+typedef struct {
+    uint64_t magic, address;
+    uint64_t columns, rows, stride; // elements; bytes from a row to the next
+    uint32_t box_columns, box_rows, size, pad; // size of an element in bytes
+} simt_tensor;
+#define SIMT_TENSOR 0x31524f534e45544dull
+
 typedef struct {
     int version, checked;
     int (*find)(const char* name);              // the kernel's number, or −1

@@ -157,6 +157,7 @@ static void main_of_fibre() {
     Block* b = f->of;
     b->launch->kernel->invoke(b->launch->kernel->function, b->launch->params);
     if (f->async && (f->async->copies || f->async->products)) fail(SIMT_FAILED, "ends with asynchronous copies or products that nobody waited for");
+    if (b->live == 1 && !b->bulks.empty()) fail(SIMT_FAILED, "is the last to end, with %zu bulk copies to its block under way", b->bulks.size());
     f->done = 1;
     f->warp->live &= ~(1u << f->lane);
     b->live--;

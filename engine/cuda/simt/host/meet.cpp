@@ -163,6 +163,46 @@ void bulk_(void* to, const void* from, u32 n, u64* bar) {
     self()->of->bulks.push_back({to, from, n, bar});
     counts().bulks++;
 }
+// The part of row i of a box that lies within the matrix: where it is, and how many bytes of it.
+static const u8* box_row(const simt_tensor& m, int column, int row, u32 i, u32* n) {
+    *n = 0;
+    if (column < 0 || row < 0 || (u64)row + i >= m.rows || (u64)column >= m.columns) return nullptr;
+    u64 left = m.columns - column;
+    *n = (left < m.box_columns ? left : m.box_columns) * m.size;
+    return (const u8*)m.address + ((u64)row + i) * m.stride + (u64)column * m.size;
+}
+void tensor_(void* to, const TensorMap* map, int column, int row, u64* bar) {
+    const simt_tensor* m = (const simt_tensor*)map;
+    if (m->magic != SIMT_TENSOR) fail(SIMT_FAILED, "cp.async.bulk.tensor: this isn't a tensor map that the driver made");
+    u32 at = (u32)((u8*)to - self()->of->shared), n = m->box_rows * m->box_columns * m->size;
+    if (at % 1024) fail(SIMT_MISALIGNED, "cp.async.bulk.tensor to shared+%#x, which isn't a multiple of 1,024: the swizzle of 128 bytes begins there", at);
+    for (u32 i = 0; i < m->box_rows; i++) {
+        u32 part;
+        const u8* from = box_row(*m, column, row, i, &part);
+        if (part) check_access(from, part, false);
+    }
+    check_access(to, n, true);
+    memset(to, 0xff, n);
+    self()->of->bulks.push_back({to, nullptr, n, bar, m, column, row});
+    counts().bulks++;
+}
+static void arrived(const Bulk& k) {
+    if (!k.matrix) {
+        memcpy(k.to, k.from, k.n);
+        return;
+    }
+    u32 wide = k.matrix->box_columns * k.matrix->size;
+    for (u32 i = 0; i < k.matrix->box_rows; i++) {
+        u32 part;
+        const u8* from = box_row(*k.matrix, k.column, k.row, i, &part);
+        for (u32 j = 0; j < wide; j += 16) {
+            u8* to = (u8*)k.to + i * wide + (j ^ i % 8 * 16);
+            u32 there = part > j ? part - j : 0;
+            memset(to, 0, 16);
+            memcpy(to, from + j, there < 16 ? there : 16);
+        }
+    }
+}
 void mbar_wait_(u64* bar, u32 parity) {
     Fibre* f = self();
     Block* b = f->of;
@@ -172,7 +212,7 @@ void mbar_wait_(u64* bar, u32 parity) {
             Bulk k = b->bulks[i];
             if (k.bar != bar) continue;
             b->bulks.erase(b->bulks.begin() + i);
-            memcpy(k.to, k.from, k.n);
+            arrived(k);
             check_forget_shared(k.to, k.n);
             update(bar, 0, -(int)k.n);
             any = true;

@@ -30,11 +30,14 @@ struct Barrier {
     std::vector<Fibre*> waiting;
     Clock* clock = nullptr;
 };
+// A bulk copy under way: of n bytes, or of a box of a matrix.
 struct Bulk {
     void* to;
     const void* from;
     u32 n;
     u64* bar;
+    const simt_tensor* matrix = nullptr;
+    int column = 0, row = 0;
 };
 struct Launch;
 struct Check; // a block's shadow of shared memory and clocks of mbarriers

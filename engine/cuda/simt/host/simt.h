@@ -28,6 +28,9 @@ struct alignas(8) U2 {
 struct alignas(16) U4 {
     u32 x, y, z, w;
 };
+struct TensorMap {
+    u64 opaque[16];
+};
 
 namespace simt {
 
@@ -76,6 +79,7 @@ void mbar_init_(u64*, u32);
 void mbar_arrive_(u64*, u32 bytes);
 void mbar_wait_(u64*, u32 parity);
 void bulk_(void*, const void*, u32, u64*);
+void tensor_(void*, const TensorMap*, int column, int row, u64*);
 void ldmatrix4(u32* r, const void* row, bool transpose);
 void mma16816(float* c, const u32* a, u32 b0, u32 b1);
 u8* aligned_shared(u8* p, u32 to);
@@ -259,8 +263,11 @@ DEV void mbar_arrive(u64* b) { simt::mbar_arrive_(b, 0); }
 DEV void mbar_wait(u64* b, u32 parity) { simt::mbar_wait_(b, parity); }
 DEV void mbar_fence_init() {}
 DEV void bulk_g2s(void* s, const void* g, u32 n, u64* b) { simt::bulk_(s, g, n, b); }
+DEV void tensor_g2s(void* s, const TensorMap* m, int column, int row, u64* b) { simt::tensor_(s, m, column, row, b); }
 DEV void fence_proxy_async() {}
 DEV void wgmma_fence() {}
+DEV void wgmma_pin(float (&)[8][4]) {}
+DEV void wgmma_pin(u32 (&)[4]) {}
 DEV void wgmma_commit() { simt::wgmma_commit_(); }
 template <int N> DEV void wgmma_wait() { simt::wgmma_wait_(N); }
 DEV u64 wg_desc(const void* p, u32 offset) { return simt::wg_desc_(p, offset); }

@@ -303,3 +303,18 @@ PLANTED(copy_left_under_way, 32) {
     p.out[global_id()] = 1;
 }
 EXPORT_KERNEL(copy_left_under_way)
+
+// A block ends while a copy to its shared memory is under way.
+PLANTED(bulk_left_under_way, 32) {
+    SHARED(Words32, s);
+    SHARED(u64, bar);
+    if (threadIdx.x == 0) {
+        mbar_init(&bar, 1);
+        mbar_fence_init();
+        mbar_expect(&bar, 128);
+        bulk_g2s(s, p.b, 128, &bar);
+        if (!p.bug) mbar_wait(&bar, 0);
+    }
+    p.out[global_id()] = threadIdx.x;
+}
+EXPORT_KERNEL(bulk_left_under_way)
