@@ -13,7 +13,7 @@ import (
 )
 
 func TestShippedSuites(t *testing.T) {
-	want := []string{"ci", "noise", "optimisations", "prefix-cache", "streaming", "throughput", "token-accuracy", "ttft"}
+	want := []string{"ci", "concurrency", "goodput", "noise", "optimisations", "prefix-cache", "streaming", "throughput", "token-accuracy", "ttft"}
 	if got := Names(); !slices.Equal(got, want) {
 		t.Fatalf("names: got %v, want %v", got, want)
 	}
@@ -77,6 +77,7 @@ func TestThresholds(t *testing.T) {
 	}{
 		{"throughput", "output_rate", "max_drop", "fail", 0.20},
 		{"throughput", "output_rate", "min", "investigate", 4.0},
+		{"concurrency", "output_rate", "max_drop", "fail", 0.20},
 		{"ttft", "ttft_process_cold", "max_ratio", "investigate", 2.0},
 		{"ttft", "ttft_first_request", "max_ratio", "investigate", 2.0},
 		{"ttft", "ttft", "max_ratio", "investigate", 2.0},
@@ -171,7 +172,7 @@ func TestOpen(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"througput":                      `did you mean "throughput"?`,
-		"zzz":                            "shipped are ci, noise, optimisations, prefix-cache, streaming",
+		"zzz":                            "shipped are ci, concurrency, goodput, noise, optimisations, prefix-cache, streaming",
 		filepath.Join(dir, "absent.yml"): "absent.yml",
 		"../suites/suites":               "suites",
 	} {

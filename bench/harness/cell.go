@@ -32,6 +32,18 @@ func (r *round) runCell(ctx context.Context, c spec.Cell) (result.CellResult, er
 			return out, err
 		}
 	}
+	c, most, err := r.atRate(ctx, c)
+	if errors.Is(err, errCapacity) && ctx.Err() == nil {
+		out.Reasons = append(out.Reasons, result.Reason{Code: "errors", Detail: err.Error()})
+		return out, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	if most != nil {
+		out.Values = append(out.Values, *most)
+		r.progress.phase("warm-up")
+	}
 	if err := r.execute(ctx, c, 0, low, &out); err != nil {
 		return out, err
 	}

@@ -40,10 +40,14 @@ func execute(ctx context.Context, c spec.Cell, t target.Target, tok target.Token
 	}
 	inner, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	feeds := make([]*feed, c.Trials.Count+1)
+	phases := c.Trials.Count + 1
+	if c.Load.Open() {
+		phases++ // the load goes on until the last trial's requests have ended
+	}
+	feeds := make([]*feed, phases)
 	for phase := range feeds {
 		limit := c.Load.Requests
-		if phase == 0 {
+		if phase == 0 || phase > c.Trials.Count {
 			limit = 0
 		}
 		feeds[phase] = newFeed(inner, p, phase, limit)
@@ -90,7 +94,7 @@ func (e *execution) base(phase int) time.Time {
 func (e *execution) window(trial int, truth func(*exchange, *result.Sample)) Window {
 	w := e.driver.windows[trial]
 	base := e.base(trial)
-	out := Window{Nanos: w.end.Sub(w.start).Nanoseconds(), Exact: e.cell.Request.IgnoreEOS}
+	out := Window{Nanos: w.end.Sub(w.start).Nanoseconds(), Exact: e.cell.Request.IgnoreEOS, Scheduled: e.cell.Load.Open(), SLO: e.cell.SLO}
 	for _, x := range e.driver.exchanges {
 		carried := x.phase < trial && x.reply.End.After(w.start)
 		if x.phase != trial && !carried {
@@ -104,6 +108,9 @@ func (e *execution) window(trial int, truth func(*exchange, *result.Sample)) Win
 			out.Carried = append(out.Carried, s)
 		} else {
 			out.Own = append(out.Own, s)
+			if out.Scheduled && x.ticket.Lateness > 0 {
+				out.LagMs = append(out.LagMs, ms(x.ticket.Lateness.Nanoseconds()))
+			}
 		}
 	}
 	for _, l := range e.late(w) {

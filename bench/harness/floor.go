@@ -42,14 +42,18 @@ func Floor(ctx context.Context, null func() target.Target, c spec.Cell) (latenci
 const (
 	floorRequests = 64 // at least, and four a slot
 	floorTokens   = 256
+	floorSlots    = 8
 )
 
 // calibrate measures the floor under a cell.
 func calibrate(ctx context.Context, clock load.Clock, null func() target.Target, c spec.Cell) (floor, error) {
 	c.Request.MaxTokens = min(c.Request.MaxTokens, floorTokens)
 	c.Data = spec.Data{Type: "prompt", Prompts: []string{"null"}}
-	c.Load.Requests = max(floorRequests, 4*concurrency(c))
-	c.Warmup = spec.Warmup{Mode: "requests", Requests: 2 * concurrency(c)}
+	if c.Load.Open() || c.Load.Type == "burst" { // what is in flight at once depends on the target
+		c.Load = spec.Load{Type: "closed", Concurrency: min(c.Load.Slots(), floorSlots)}
+	}
+	c.Load.Requests = max(floorRequests, 4*c.Load.Slots())
+	c.Warmup = spec.Warmup{Mode: "requests", Requests: 2 * c.Load.Slots()}
 	c.Trials.Count = 1
 	c.Window = spec.Window{}
 	c.Cancel = spec.Cancel{}

@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/paceline/paceline/bench/load"
@@ -98,8 +99,10 @@ func (o Order) check() error {
 	seen := map[string]bool{}
 	for _, c := range o.Cells {
 		switch {
-		case c.Load.Type != "closed" && c.Load.Type != "sequential":
-			return fmt.Errorf("run round %d: workload %q has a load of type %q: this version knows closed and sequential", o.Index, c.Workload, c.Load.Type)
+		case !slices.Contains([]string{"closed", "sequential", "burst", "constant", "poisson", "gamma"}, c.Load.Type):
+			return fmt.Errorf("run round %d: workload %q has a load of type %q, which this version doesn't know", o.Index, c.Workload, c.Load.Type)
+		case c.Load.Open() && c.Load.Rate <= 0 && c.Load.RateOfMax <= 0:
+			return fmt.Errorf("run round %d: workload %q has a rate of %v requests a second: it must be more than 0", o.Index, c.Workload, c.Load.Rate)
 		case c.Request.MaxTokens < 1:
 			return fmt.Errorf("run round %d: workload %q asks for %d tokens: it must be at least 1", o.Index, c.Workload, c.Request.MaxTokens)
 		case c.Trials.Count < 1:
@@ -110,12 +113,4 @@ func (o Order) check() error {
 		seen[c.Digest+c.Workload] = true
 	}
 	return nil
-}
-
-// concurrency is how many requests of the cell are in flight.
-func concurrency(c spec.Cell) int {
-	if c.Load.Type == "sequential" {
-		return 1
-	}
-	return max(c.Load.Concurrency, 1)
 }

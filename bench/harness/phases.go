@@ -16,7 +16,8 @@ import (
 // a pause: phase 0 is the warm-up, 1… are the trials. A phase ends at the
 // completion of one of its own requests, and the next begins at that instant, so
 // that nothing is drained and no ramp lies in a window. Only a trial of a fixed
-// number of requests waits for its last one before the next trial begins.
+// number of requests waits for its last one before the next trial begins. Open loads
+// have phases too; open.go says how theirs end.
 type driver struct {
 	cell   spec.Cell
 	target target.Target
@@ -25,6 +26,7 @@ type driver struct {
 	meter  load.Meter
 	stop   context.CancelCauseFunc // of the cell's context
 	base   time.Time
+	open   *opened // of an open load; else nil
 
 	mu        sync.Mutex // guards all below
 	turn      *sync.Cond // on mu: the phase changed, or the context ended
@@ -53,8 +55,9 @@ type span struct{ start, end time.Time }
 const maxFailures = 10
 
 func newDriver(c spec.Cell, t target.Target, clock load.Clock, feeds []*feed, stop context.CancelCauseFunc) *driver {
-	n := concurrency(c)
+	n := c.Load.Slots()
 	d := &driver{
+		open: newOpened(c),
 		cell: c, target: t, clock: clock, feeds: feeds, stop: stop,
 		pending: make([]target.Request, n), places: make([]place, n),
 	}
@@ -74,13 +77,19 @@ func (d *driver) run(ctx context.Context) error {
 	d.base = d.clock.Now()
 	d.started = d.base
 	d.stability = stability{limit: d.cell.Warmup.CV, from: d.base, every: len(d.pending)}
-	if d.cell.Warmup.Mode == "none" {
+	if d.open != nil {
+		d.open.warm = d.cell.Warmup.Mode == "none"
+	} else if d.cell.Warmup.Mode == "none" {
 		d.windows = append(d.windows, span{d.base, d.base})
 		d.phase = 1
 	}
 	d.mu.Unlock()
 	watch, end := context.WithCancel(ctx)
 	defer end()
+	if d.open != nil {
+		d.open.tail, d.open.endTail = context.WithCancel(ctx)
+		defer d.open.endTail()
+	}
 	var guard sync.WaitGroup
 	guard.Go(func() { d.watch(watch) })
 	err := load.Run(ctx, d.clock, len(d.pending), d)
@@ -101,6 +110,9 @@ func (d *driver) over() bool { return d.phase > d.cell.Trials.Count }
 
 // Next gives a slot the phase's next request.
 func (d *driver) Next(ctx context.Context, slot int, free time.Time) (load.Turn, bool) {
+	if d.open != nil {
+		return d.arrival(ctx, slot)
+	}
 	d.mu.Lock()
 	for !d.over() && ctx.Err() == nil && d.quota(d.phase) > 0 && d.admitted >= d.quota(d.phase) {
 		d.turn.Wait()
@@ -118,6 +130,9 @@ func (d *driver) Next(ctx context.Context, slot int, free time.Time) (load.Turn,
 	// them ready.
 	r, err := d.feeds[phase].next(ctx)
 	index := d.admitted - 1
+	if d.cell.Load.Type == "burst" && phase > 0 {
+		free = d.started // all of them are due at once
+	}
 	d.mu.Unlock()
 	if err != nil {
 		d.stop(err)
@@ -131,6 +146,10 @@ func (d *driver) Next(ctx context.Context, slot int, free time.Time) (load.Turn,
 func (d *driver) Send(ctx context.Context, t load.Ticket) {
 	x := newExchange(d.clock, d.base, d.pending[t.Slot], t, &d.meter)
 	x.phase, x.index = d.places[t.Slot].phase, d.places[t.Slot].index
+	if d.open != nil && x.phase > d.cell.Trials.Count {
+		x.do(d.open.tail, d.target) // it keeps the load up, and is nobody's
+		return
+	}
 	if c := d.cell.Cancel; c.Rate > 0 && share(x.index, c.Rate) {
 		x.cancelAfter = max(c.AfterTokens, 1)
 	}
@@ -138,10 +157,13 @@ func (d *driver) Send(ctx context.Context, t load.Ticket) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.exchanges = append(d.exchanges, x)
+	if d.open != nil {
+		defer d.gone(x.phase)
+	}
 	if x.failed() {
 		d.failures++
 		d.lastErr = x.err
-		if d.failures >= maxFailures+len(d.pending)-1 && ctx.Err() == nil {
+		if d.failures >= maxFailures+d.atOnce()-1 && ctx.Err() == nil {
 			d.stop(fmt.Errorf("%w: %d in a row, the last one: %w", errFailing, d.failures, x.err))
 		}
 	} else {
@@ -176,6 +198,10 @@ func latest(a, b time.Time) time.Time {
 
 // phaseOver decides at the completion of one of the phase's requests.
 func (d *driver) phaseOver(now time.Time) bool {
+	if d.open != nil { // an arrival ends its phases
+		d.open.warm = d.open.warm || d.phase == 0 && d.warm(now)
+		return false
+	}
 	if d.phase == 0 {
 		return d.warm(now)
 	}

@@ -231,7 +231,10 @@ func expectedTrial(c spec.Cell, mean time.Duration) time.Duration {
 	if c.Load.Requests > 0 {
 		n = c.Load.Requests
 	}
-	slots := concurrency(c)
+	slots := c.Load.Slots()
+	if c.Load.Open() {
+		return max(time.Duration(float64(n)/c.Load.Rate*float64(time.Second)), c.Window.MinDuration) + mean
+	}
 	byCount := time.Duration((n+slots-1)/slots) * mean
 	if c.Load.Requests > 0 {
 		return byCount

@@ -127,10 +127,15 @@ type made struct {
 const (
 	aheadRequests = 128
 	aheadTokens   = 64 << 10
+	openAhead     = 16
 )
 
 func ahead(c spec.Cell) int {
-	return max(min(aheadRequests, aheadTokens/max(c.Data.ISL, 1)), 2*concurrency(c))
+	most := min(aheadRequests, aheadTokens/max(c.Data.ISL, 1))
+	if c.Load.Open() {
+		return max(most, openAhead) // slots are a limit there, not how many are sent at once
+	}
+	return max(most, 2*c.Load.Slots())
 }
 
 // newFeed starts making the requests of a phase: limit of them, or as many as are

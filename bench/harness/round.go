@@ -32,6 +32,8 @@ type round struct {
 	tok     target.Tokenizer
 	spawned time.Time // of its process; zero: not known
 	first   bool      // nothing was started before it
+
+	capacity map[string]float64 // requests a second at most, by kind of request
 }
 
 // ErrUnsupported is wrapped by the error of a cell that asks for what the subject can't

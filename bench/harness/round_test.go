@@ -363,7 +363,8 @@ func TestOrdersThatCantRun(t *testing.T) {
 		want  string
 	}{
 		{"no cell", nil, opens, "no cell"},
-		{"a load of a later version", []spec.Cell{cellOf(func(c *spec.Cell) { c.Load.Type = "poisson" })}, opens, `"poisson"`},
+		{"a load of a later version", []spec.Cell{cellOf(func(c *spec.Cell) { c.Load.Type = "uniform" })}, opens, `"uniform"`},
+		{"an open load without a rate", []spec.Cell{cellOf(func(c *spec.Cell) { c.Load.Type = "poisson" })}, opens, "rate of 0"},
 		{"the same cell twice", []spec.Cell{cellOf(nil), cellOf(nil)}, opens, "twice"},
 		{"a data set that isn't here", []spec.Cell{cellOf(func(c *spec.Cell) { c.Data = spec.Data{Type: "dataset", Dataset: "x"} })}, opens, `"x"`},
 		{"a subject that doesn't start", []spec.Cell{cellOf(nil)}, func(context.Context, Order) (Opened, error) { return Opened{}, broken }, "no such model"},

@@ -48,7 +48,7 @@ func (r *round) start(ctx context.Context, p part, out *result.Round) error {
 	if err != nil {
 		return fmt.Errorf("start the subject %s: %w", o.Subject.Target, err)
 	}
-	r.target, r.tok, r.spawned = opened.Target, opened.Tokenizer, opened.Spawned
+	r.target, r.tok, r.spawned, r.capacity = opened.Target, opened.Tokenizer, opened.Spawned, nil
 	if r.first && r.spawned.IsZero() {
 		r.spawned = r.order.Spawned // the process had only this one to start
 	}

@@ -41,6 +41,9 @@ func judgeTrial(c spec.Cell, w Window, values []result.Value) []result.Reason {
 			add("steal", "the hypervisor took %.1f %% of the CPU time (limit %.1f %%)", 100*steal, 100*v.MaxSteal)
 		}
 	}
+	if share, ok := find(values, "delivered_ratio"); ok && share < v.MinDelivered {
+		add("delivered", "only %.1f %% of the requests that were due in the window were sent in it (limit %.1f %%): the target had %d of them in flight all the time; lower the rate, or raise max_in_flight", 100*share, 100*v.MinDelivered, c.Load.Slots())
+	}
 	if rate, ok := over("error_rate", v.MaxErrorRate); ok {
 		add("errors", "%.1f %% of requests failed (limit %.1f %%): %s", 100*rate, 100*v.MaxErrorRate, firstError(w.Own))
 	}

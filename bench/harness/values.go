@@ -10,6 +10,7 @@ import (
 	"github.com/paceline/paceline/bench/metric"
 	"github.com/paceline/paceline/bench/result"
 	"github.com/paceline/paceline/bench/stat"
+	"github.com/paceline/paceline/suites/spec"
 )
 
 // Window is what one trial's values are computed from.
@@ -23,6 +24,9 @@ type Window struct {
 	Carried []result.Sample
 	// Exact: every request was to give exactly WantTokens.
 	Exact bool
+	// Scheduled: requests were due by a schedule of their own.
+	Scheduled bool
+	SLO       spec.SLO
 
 	LagMs     []float64 // lateness of the generator's own timers; empty: not known
 	ClientCPU *float64  // share of one core
@@ -81,6 +85,8 @@ func collect(w Window) gathered {
 	g := gathered{}
 	g.rates(w)
 	g.shares(w)
+	g.schedule(w)
+	g.goodput(w)
 	for i := range w.Own {
 		g.latencies(&w.Own[i])
 	}

@@ -1,7 +1,7 @@
 // Package load decides when requests are sent, and records when things happened.
 //
 // Run holds a bounded number of requests in flight, each slot asking a Source for
-// its next turn; a Recorder keeps the instants of one request without allocating
+// its next turn; Arrivals are the schedule of an open load; a Recorder keeps the instants of one request without allocating
 // on the way; a Pulse measures how late this process's own timers fire, which is
 // what the generator can't see of itself.
 //

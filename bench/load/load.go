@@ -11,6 +11,8 @@ import (
 type Turn struct {
 	Seq int       // the source's own number for the request
 	Due time.Time // when it should be sent; not after now: at once
+	// Late is how late the source's own timer was, where it has waited for Due itself.
+	Late time.Duration
 }
 
 // Ticket is a turn whose time has come.
@@ -57,7 +59,7 @@ func runSlot(ctx context.Context, clock Clock, slot int, free time.Time, source 
 		if !ok {
 			return
 		}
-		t := Ticket{Seq: turn.Seq, Slot: slot, Scheduled: turn.Due}
+		t := Ticket{Seq: turn.Seq, Slot: slot, Scheduled: turn.Due, Lateness: turn.Late}
 		now := clock.Now()
 		if turn.Due.After(now) {
 			if clock.Sleep(ctx, turn.Due) != nil {

@@ -22,6 +22,18 @@ func Table() []Def {
 			Meaning: "requests completed in the window, over its length",
 		},
 		{
+			Name: "max_rate", Unit: "req/s", Better: HigherIsBetter, Stats: one, Version: 1, Source: Client,
+			Meaning: "requests a second of a closed loop that keeps the target full, measured in the round: what rate_of_max is a share of",
+		},
+		{
+			Name: "goodput", Unit: "req/s", Better: HigherIsBetter, Stats: one, Version: 1, Source: Client,
+			Meaning: "requests that began in the window, ended well and kept every limit of the suite's slo, over its length; times count from the schedule",
+		},
+		{
+			Name: "good_fraction", Unit: "1", Better: HigherIsBetter, Stats: one, Version: 1, Source: Client,
+			Meaning: "share of requests that ended well and kept every limit of the suite's slo; errors and timeouts count as not good",
+		},
+		{
 			Name: "decode_rate_user", Unit: "tok/s/user", Better: HigherIsBetter, Stats: []Stat{P50, P5}, Version: 1, Source: Client,
 			Meaning: "what one user sees: 1000 / tpot",
 		},
@@ -136,6 +148,14 @@ func Table() []Def {
 		{
 			Name: "concurrency_mean", Unit: "1", Better: Neutral, Stats: one, Version: 1, Source: Client,
 			Meaning: "mean number of requests in flight during the window",
+		},
+		{
+			Name: "offered_rate", Unit: "req/s", Better: Neutral, Stats: one, Version: 1, Source: Client,
+			Meaning: "of open loads: requests that were due in the window, over its length",
+		},
+		{
+			Name: "delivered_ratio", Unit: "1", Better: HigherIsBetter, Stats: one, Version: 1, Source: Client, Validity: true,
+			Meaning: "of open loads: share of the requests due in the window that were sent in it",
 		},
 		{
 			Name: "queue_client", Unit: "ms", Better: LowerIsBetter, Stats: tail, Version: 1, Source: Client, Validity: true,

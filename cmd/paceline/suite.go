@@ -65,7 +65,7 @@ func suiteCommand() *cobra.Command {
 						gates = append(gates, string(g.Metric))
 					}
 					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%.12s\n", c.Workload, pointText(c.Point), cmp.Or(c.Variant, c.Target),
-						loadText(c.Load.Type, c.Load.Concurrency), cacheText(c.Request), c.Request.MaxTokens, c.Trials.Count, strings.Join(gates, ","), c.Digest)
+						loadText(c.Load), cacheText(c.Request), c.Request.MaxTokens, c.Trials.Count, strings.Join(gates, ","), c.Digest)
 				}
 				if err := t.Flush(); err != nil {
 					return fail(exitMachine, "print: %w", err)
@@ -107,9 +107,17 @@ func cacheText(q spec.Request) string {
 	return q.Cache
 }
 
-func loadText(kind string, concurrency int) string {
-	if concurrency > 1 {
-		return fmt.Sprintf("%s × %d", kind, concurrency)
+// loadText says how requests come.
+func loadText(l spec.Load) string {
+	switch {
+	case l.RateOfMax > 0:
+		return fmt.Sprintf("%s, %.4g %% of the maximum", l.Type, 100*l.RateOfMax)
+	case l.Open():
+		return fmt.Sprintf("%s, %.4g a second", l.Type, l.Rate)
+	case l.Type == "burst":
+		return fmt.Sprintf("burst of %d", l.Requests)
+	case l.Concurrency > 1:
+		return fmt.Sprintf("%s × %d", l.Type, l.Concurrency)
 	}
-	return kind
+	return l.Type
 }

@@ -180,6 +180,7 @@ func (c *checker) workload(path string, w *Workload, short bool) {
 	between(c, path+".validity.max_error_rate", y.MaxErrorRate, 0, 1)
 	between(c, path+".validity.max_osl_errors", y.MaxOSLErrors, 0, 1)
 	between(c, path+".validity.max_steal", y.MaxSteal, 0, 1)
+	between(c, path+".validity.min_delivered", y.MinDelivered, 0, 1)
 	between(c, path+".validity.noise_floor", y.NoiseFloor, 0, 1000)
 	between(c, path+".cancel.rate", w.Cancel.Rate, 0, 1)
 	between(c, path+".cancel.after_tokens", w.Cancel.AfterTokens, 0, maxTokens)
@@ -187,6 +188,7 @@ func (c *checker) workload(path string, w *Workload, short bool) {
 		c.add(path+".cancel.after_tokens", "a cancellation after the last token cancels nothing", strconv.Itoa(w.Cancel.AfterTokens),
 			fmt.Sprintf("less than max_tokens (%d)", w.Request.MaxTokens))
 	}
+	c.slo(path+".slo", w.SLO)
 	for i := range w.Gates {
 		c.gate(at(path+".gates", i), w, i)
 	}
@@ -263,50 +265,4 @@ func (c *checker) data(path string, w *Workload) {
 
 func (w *Workload) hasAxis(name string) bool {
 	return slices.ContainsFunc(w.Matrix, func(a Axis) bool { return a.Name == name })
-}
-
-func (c *checker) load(path string, w *Workload) {
-	l := &w.Load
-	c.word(path+".load.type", l.Type, "closed", "sequential")
-	between(c, path+".load.concurrency", l.Concurrency, 1, maxInFlight)
-	if l.Type == "sequential" && l.Concurrency != 1 {
-		c.add(path+".load.concurrency", "a sequential load has one request in flight", strconv.Itoa(l.Concurrency), "1, or type: closed")
-	}
-	between(c, path+".load.requests", l.Requests, 0, maxRequests)
-	if l.Requests > 0 && l.Requests < w.Window.MinRequests {
-		c.add(path+".load.requests", "a trial can't complete the window's min_requests", strconv.Itoa(l.Requests), fmt.Sprintf("0 or at least %d", w.Window.MinRequests))
-	}
-	for i, a := range w.Matrix {
-		p := path + ".matrix." + a.Name
-		if slices.ContainsFunc(w.Matrix[:i], func(b Axis) bool { return b.Name == a.Name }) {
-			c.add(p, "the axis appears twice", "", "")
-		}
-		if len(a.Values) == 0 {
-			c.add(p, "the axis has no value", "", "at least one")
-		}
-		most := maxTokens
-		switch a.Name {
-		case "concurrency":
-			most = maxInFlight
-			if l.Type == "sequential" {
-				c.add(p, "a sequential load has no concurrency to vary", "", "load: type: closed")
-			}
-		case "isl":
-			if w.Data.Type != "synthetic" {
-				c.add(p, "only synthetic data has a length to vary", orNothing(w.Data.Type), "data: type: synthetic")
-			}
-		case "osl":
-		default:
-			c.word(p, a.Name, axes()...)
-		}
-		for j, v := range a.Values {
-			n, err := strconv.Atoi(v)
-			if err != nil || n < 1 || n > most || strconv.Itoa(n) != v {
-				c.add(at(p, j), "the value is out of range", v, fmt.Sprintf("1 to %d", most))
-			}
-			if slices.Contains(a.Values[:j], v) {
-				c.add(at(p, j), "the value appears twice", v, "")
-			}
-		}
-	}
 }

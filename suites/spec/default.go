@@ -20,8 +20,30 @@ func DefaultWorkload() Workload {
 		Trials:  Trials{Count: 3},
 		Window:  Window{MinDuration: 30 * time.Second, MinRequests: 1, Max: 10 * time.Minute},
 		Validity: Validity{
-			MaxClientLagP99: time.Millisecond, MaxClientCPU: 0.7, MaxSteal: 0.05, NoiseFloor: 3,
+			MaxClientLagP99: time.Millisecond, MaxClientCPU: 0.7, MaxSteal: 0.05, MinDelivered: defaultDelivered, NoiseFloor: 3,
 		},
+	}
+}
+
+// openWarmup is how many requests warm an open load up, and openInFlight how many may be in flight, where nothing is said.
+const (
+	openWarmup       = 20
+	openInFlight     = 512
+	defaultDelivered = 0.98
+)
+
+// open fills in what only loads with a schedule of their own have. warmup: the suite says how to warm up. Until the
+// output rate is stable would be no answer: it is that of the arrivals.
+func (w *Workload) open(warmup bool) {
+	l := &w.Load
+	if (l.Open() || l.Type == "burst") && l.MaxInFlight == 0 {
+		l.MaxInFlight = openInFlight
+	}
+	if l.Type == "gamma" && l.Burstiness == 0 {
+		l.Burstiness = 1
+	}
+	if l.Open() && !warmup {
+		w.Warmup.Mode, w.Warmup.Requests = "requests", max(w.Warmup.Requests, openWarmup)
 	}
 }
 

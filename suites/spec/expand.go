@@ -39,6 +39,10 @@ func (w *Workload) points() []point {
 func (w *Workload) set(axis, value string) {
 	n, _ := strconv.Atoi(value)
 	switch axis {
+	case "rate":
+		w.Load.Rate, _ = strconv.ParseFloat(value, 64)
+	case "rate_of_max":
+		w.Load.RateOfMax, _ = strconv.ParseFloat(value, 64)
 	case "concurrency":
 		w.Load.Concurrency = n
 	case "isl":
@@ -64,7 +68,7 @@ func (s *Suite) Expand() []Cell {
 				cells = append(cells, Cell{
 					Digest: digest, Workload: w.Name, Point: p.at, Target: t, Variant: w.Target,
 					Request: w.Request, Data: w.Data, Load: w.Load, Warmup: w.Warmup, Trials: w.Trials, Window: w.Window,
-					Validity: w.Validity, Cancel: w.Cancel, Gates: slices.Clone(w.Gates), Speedups: slices.Clone(w.Speedups),
+					Validity: w.Validity, Cancel: w.Cancel, SLO: w.SLO, Gates: slices.Clone(w.Gates), Speedups: slices.Clone(w.Speedups),
 					// Every target gets the same requests.
 					Seed: ChildSeed(s.Seed, "cell", digest),
 				})
@@ -86,6 +90,10 @@ func cellDigest(w Workload) string {
 	if w.Cancel.Rate > 0 {
 		l.Cancel = &w.Cancel
 	}
+	var slo *SLO // it says what the metrics of goodput count
+	if w.SLO != (SLO{}) {
+		slo = &w.SLO
+	}
 	// A field that is added later must be omitted from the JSON at its old meaning,
 	// or every series would break: a golden test holds digests.
 	b, err := json.Marshal(struct {
@@ -96,7 +104,8 @@ func cellDigest(w Workload) string {
 		Window  Window
 		// Samples find their cell by its digest, and a variant's are not the target's.
 		Variant string `json:",omitempty"`
-	}{w.Request, w.Data, l, w.Warmup, w.Window, w.Target})
+		SLO     *SLO   `json:",omitempty"`
+	}{w.Request, w.Data, l, w.Warmup, w.Window, w.Target, slo})
 	if err != nil {
 		panic("spec: a cell has only finite numbers and strings: " + err.Error())
 	}
@@ -141,6 +150,12 @@ func (s *Suite) Estimate() Estimate {
 		perTrial := c.Load.Requests
 		if perTrial == 0 {
 			perTrial = max(c.Window.MinRequests, 1)
+			if c.Load.Open() {
+				perTrial = max(perTrial, int(c.Load.Rate*c.Window.MinDuration.Seconds()))
+			}
+			if c.Load.RateOfMax > 0 {
+				round += guessWarmup // to find the maximum
+			}
 			round += time.Duration(c.Trials.Count) * c.Window.MinDuration
 		}
 		requests += c.Trials.Count * perTrial

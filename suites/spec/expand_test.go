@@ -27,7 +27,12 @@ func TestExpandOrder(t *testing.T) {
 		"recomputed isl=272 c=1 osl=32 engine", "recomputed isl=272 c=1 osl=32 vllm",
 		"prefixes isl=80 c=1 osl=32 engine", "prefixes isl=80 c=1 osl=32 vllm",
 		"prefixes isl=272 c=1 osl=32 engine", "prefixes isl=272 c=1 osl=32 vllm",
-		"quantised isl=100 c=1 osl=32 engine engine-w8", // a variant belongs to one target
+		"quantised isl=100 c=1 osl=32 engine engine-w8",                        // a variant belongs to one target
+		"arrivals isl=64 c=1 osl=32 engine", "arrivals isl=64 c=1 osl=32 vllm", // at 2 a second
+		"arrivals isl=64 c=1 osl=32 engine", "arrivals isl=64 c=1 osl=32 vllm", // at 12.5
+		"offline isl=64 c=1 osl=32 engine", "offline isl=64 c=1 osl=32 vllm",
+		"sweep isl=64 c=1 osl=32 engine", "sweep isl=64 c=1 osl=32 vllm", // at a quarter of the maximum
+		"sweep isl=64 c=1 osl=32 engine", "sweep isl=64 c=1 osl=32 vllm", // at nine tenths
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("cells:\n got %q\nwant %q", got, want)
@@ -127,10 +132,11 @@ func TestEstimate(t *testing.T) {
 	got := s.Estimate()
 	// scaling: 8 cells, 4 trials × 50 requests, 2 to warm up; texts: 2 cells, 4 × 60;
 	// set: 2 cells, 4 × 50 and 2; recomputed and prefixes 4 cells each and quantised 1, as
-	// set; all three times.
+	// set; arrivals 2 cells at 2 and at 12.5 a second, in windows of 90 s; offline 2 cells, 4 × 256; sweep 4 cells of
+	// 4 × 50 at least, each with a guess for its maximum; all three times.
 	want := Estimate{
-		Cells: 21, Rounds: 3, Requests: 3 * (8*(4*50+2) + 2*4*60 + 11*(4*50+2)),
-		Time: 3 * (guessStart + 19*4*90*time.Second),
+		Cells: 31, Rounds: 3, Requests: 3 * (8*(4*50+2) + 2*4*60 + 11*(4*50+2) + 2*(4*180+2) + 2*(4*1125+2) + 2*(4*256+2) + 4*(4*50+2)),
+		Time: 3 * (guessStart + 27*4*90*time.Second + 4*guessWarmup),
 	}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)

@@ -88,7 +88,7 @@ func (r *reader) shared(w *Workload) []member {
 			r.mapping(path, n,
 				member{"max_client_lag_p99", r.span(&v.MaxClientLagP99)}, member{"max_client_cpu", r.number(&v.MaxClientCPU)},
 				member{"max_error_rate", r.number(&v.MaxErrorRate)}, member{"max_osl_errors", r.number(&v.MaxOSLErrors)},
-				member{"max_steal", r.number(&v.MaxSteal)}, member{"noise_floor", r.number(&v.NoiseFloor)})
+				member{"max_steal", r.number(&v.MaxSteal)}, member{"min_delivered", r.number(&v.MinDelivered)}, member{"noise_floor", r.number(&v.NoiseFloor)})
 		}},
 	}
 }
@@ -108,12 +108,16 @@ func (r *reader) workload(path string, n ast.Node, w *Workload) {
 			l := &w.Load
 			r.mapping(path, n,
 				member{"type", r.text(&l.Type)}, member{"concurrency", r.whole(&l.Concurrency)},
-				member{"requests", r.whole(&l.Requests)})
+				member{"requests", r.whole(&l.Requests)}, member{"rate", r.number(&l.Rate)}, member{"rate_of_max", r.number(&l.RateOfMax)},
+				member{"burstiness", r.number(&l.Burstiness)}, member{"max_in_flight", r.whole(&l.MaxInFlight)})
 		}},
 		{"matrix", func(path string, n ast.Node) { r.matrix(path, n, w) }},
 		{"cancel", func(path string, n ast.Node) {
 			r.mapping(path, n,
 				member{"rate", r.number(&w.Cancel.Rate)}, member{"after_tokens", r.whole(&w.Cancel.AfterTokens)})
+		}},
+		{"slo", func(path string, n ast.Node) {
+			r.mapping(path, n, member{"ttft", r.span(&w.SLO.TTFT)}, member{"tpot", r.span(&w.SLO.TPOT)}, member{"e2e", r.span(&w.SLO.E2E)})
 		}},
 		{"gates", func(path string, n ast.Node) {
 			r.list(path, n, maxGates, "a list of gates", func(path string, n ast.Node) {
@@ -133,13 +137,24 @@ func (r *reader) workload(path string, n ast.Node, w *Workload) {
 			})
 		}},
 	}, r.shared(w)...)...)
+	w.open(r.places[join(path, "warmup.mode")] != place{} || r.places["spec.defaults.warmup.mode"] != place{})
 }
 
 // matrix keeps the axes in the order of the document, the last one fastest.
 func (r *reader) matrix(path string, n ast.Node, w *Workload) {
 	axis := func(path string, n ast.Node) {
 		a := Axis{Name: path[strings.LastIndexByte(path, '.')+1:]}
-		r.list(path, n, maxValues, "a list of whole numbers", func(path string, n ast.Node) {
+		of := "a list of whole numbers"
+		if isRate(a.Name) {
+			of = "a list of numbers"
+		}
+		r.list(path, n, maxValues, of, func(path string, n ast.Node) {
+			if isRate(a.Name) {
+				var v float64
+				r.number(&v)(path, n)
+				a.Values = append(a.Values, decimal(v))
+				return
+			}
 			var v int
 			r.whole(&v)(path, n)
 			a.Values = append(a.Values, strconv.Itoa(v))
@@ -173,7 +188,10 @@ func hasKey(members []member, key string) bool {
 	return false
 }
 
-func axes() []string { return []string{"concurrency", "isl", "osl"} }
+func axes() []string { return []string{"concurrency", "rate", "rate_of_max", "isl", "osl"} }
+
+// isRate says whether an axis has numbers that need not be whole.
+func isRate(axis string) bool { return axis == "rate" || axis == "rate_of_max" }
 
 func (r *reader) gate(path string, n ast.Node) Gate {
 	g := Gate{Severity: Fail}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -108,6 +109,18 @@ func (w *writer) workload(l *Workload) {
 	w.text(6, "type", l.Load.Type)
 	w.whole(6, "concurrency", l.Load.Concurrency)
 	w.whole(6, "requests", l.Load.Requests)
+	if l.Load.Rate != 0 {
+		w.number(6, "rate", l.Load.Rate)
+	}
+	if l.Load.RateOfMax != 0 {
+		w.number(6, "rate_of_max", l.Load.RateOfMax)
+	}
+	if l.Load.Burstiness != 0 {
+		w.number(6, "burstiness", l.Load.Burstiness)
+	}
+	if l.Load.MaxInFlight != 0 {
+		w.whole(6, "max_in_flight", l.Load.MaxInFlight)
+	}
 	if len(l.Matrix) > 0 {
 		w.line(4, "matrix:")
 		for _, a := range l.Matrix {
@@ -137,11 +150,25 @@ func (w *writer) measure(l *Workload) {
 	w.number(6, "max_error_rate", v.MaxErrorRate)
 	w.number(6, "max_osl_errors", v.MaxOSLErrors)
 	w.number(6, "max_steal", v.MaxSteal)
+	if v.MinDelivered != defaultDelivered || l.Load.Open() {
+		w.number(6, "min_delivered", v.MinDelivered)
+	}
 	w.number(6, "noise_floor", v.NoiseFloor)
 	if l.Cancel != (Cancel{}) {
 		w.line(4, "cancel:")
 		w.number(6, "rate", l.Cancel.Rate)
 		w.whole(6, "after_tokens", l.Cancel.AfterTokens)
+	}
+	if l.SLO != (SLO{}) {
+		w.line(4, "slo:")
+		for _, s := range []struct {
+			key string
+			v   time.Duration
+		}{{"ttft", l.SLO.TTFT}, {"tpot", l.SLO.TPOT}, {"e2e", l.SLO.E2E}} {
+			if s.v != 0 {
+				w.line(6, s.key+": "+s.v.String())
+			}
+		}
 	}
 }
 

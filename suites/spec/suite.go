@@ -43,6 +43,7 @@ type Workload struct {
 	Window   Window
 	Validity Validity
 	Cancel   Cancel
+	SLO      SLO
 	Gates    []Gate
 	Speedups []Speedup
 	Bands    []Band
@@ -50,7 +51,7 @@ type Workload struct {
 
 // Axis is one dimension of a matrix: a field and its values, as strings.
 type Axis struct {
-	Name   string // "concurrency", "isl", "osl"
+	Name   string // "concurrency", "rate", "rate_of_max", "isl", "osl"
 	Values []string
 }
 
@@ -79,9 +80,38 @@ type Data struct {
 
 // Load is when requests are sent.
 type Load struct {
-	Type        string // "closed" or "sequential" (closed with concurrency 1)
-	Concurrency int    // with closed: requests in flight
-	Requests    int    // requests a trial; 0: as many as the window takes
+	// Type is "closed", "sequential" (closed with concurrency 1), "burst" (Requests at once), or open, where requests are
+	// due whatever becomes of the ones before: "constant", "poisson", "gamma".
+	Type        string
+	Concurrency int     // with closed: requests in flight
+	Requests    int     // requests a trial; 0: as many as the window takes
+	Rate        float64 `json:",omitempty"` // of open loads: requests a second
+	RateOfMax   float64 `json:",omitempty"` // of open loads, in place of Rate: a share of what the target can do at most, measured in the same round
+	Burstiness  float64 `json:",omitempty"` // of gamma: its shape; 1 is Poisson, less comes in bursts
+	MaxInFlight int     `json:",omitempty"` // of open loads and bursts: more wait in the client, and count as late
+}
+
+// Open says whether requests are due by a schedule of their own.
+func (l Load) Open() bool { return l.Type == "constant" || l.Type == "poisson" || l.Type == "gamma" }
+
+// Slots is how many requests may be in flight.
+func (l Load) Slots() int {
+	switch {
+	case l.Open():
+		return max(l.MaxInFlight, 1)
+	case l.Type == "burst":
+		return max(min(l.MaxInFlight, l.Requests), 1)
+	case l.Type == "sequential":
+		return 1
+	}
+	return max(l.Concurrency, 1)
+}
+
+// SLO is what a request must keep to count as good; 0: no limit. Times count from the schedule.
+type SLO struct {
+	TTFT time.Duration `json:",omitempty"`
+	TPOT time.Duration `json:",omitempty"` // after the first token
+	E2E  time.Duration `json:",omitempty"`
 }
 
 // Warmup says what is thrown away first.
@@ -111,6 +141,7 @@ type Validity struct {
 	MaxErrorRate    float64
 	MaxOSLErrors    float64 // share of requests of wrong output length
 	MaxSteal        float64 // share of CPU time
+	MinDelivered    float64 // of open loads: share of the window's schedule that was sent inside of it
 	NoiseFloor      float64 // a latency under NoiseFloor × the null target's is refused
 }
 
@@ -173,6 +204,7 @@ type Cell struct {
 	Window   Window
 	Validity Validity
 	Cancel   Cancel
+	SLO      SLO
 	Gates    []Gate
 	Speedups []Speedup
 	Seed     uint64 // child of the suite's seed by hash
