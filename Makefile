@@ -108,6 +108,11 @@ bench-engine: tokenizers ## our engine against its peers on this machine, row by
 	@$(NATIVE) go build -tags native $(LAZY) -o bin/benchengine ./build/benchengine
 	@bin/benchengine $(ARGS)
 
+.PHONY: bench-client
+bench-client: ## our load generator against a server that logs what it did, and against a plain client (6 minutes; ARGS="-quick", "-h")
+	@CGO_ENABLED=0 go build -o bin/benchclient ./build/benchclient
+	@bin/benchclient $(ARGS)
+
 .PHONY: ptx
 ptx: ## the PTX of the CUDA kernels that the program carries, after a change of engine/cuda/kernels
 	@PACELINE_CUDA_HOME="$$(build/cudatools.sh | tail -n 1)" CGO_ENABLED=0 go run ./build/kernels -ptx

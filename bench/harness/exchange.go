@@ -33,6 +33,10 @@ type exchange struct {
 	reply target.Reply
 	err   error
 	end   time.Time // when Do returned
+
+	// Of what came, once it is over: the text itself is only kept where its tokens are counted again.
+	whole string // why the stream was not whole; empty if it was
+	hash  string // of the text; empty without one
 }
 
 // Room made before a request: for the text of one token, and for at most so many
@@ -53,13 +57,20 @@ func newExchange(clock load.Clock, base time.Time, r target.Request, t load.Tick
 
 // do sends the request and waits for its end.
 func (x *exchange) do(ctx context.Context, t target.Target) {
-	ctx, x.cancel = context.WithCancel(ctx)
-	defer x.cancel()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	x.cancel = cancel
 	x.reply, x.err = t.Do(ctx, x.request, x.event)
 	x.end = x.clock.Now()
 	if x.reply.End.IsZero() {
 		x.reply.End = x.end
 	}
+	x.whole = x.integrity()
+	if x.reply.Text != "" {
+		sum := sha256.Sum256([]byte(x.reply.Text))
+		x.hash = hex.EncodeToString(sum[:])
+	}
+	x.joined, x.cancel = nil, nil
 }
 
 func (x *exchange) event(e target.Event) {
@@ -119,7 +130,7 @@ func (x *exchange) sample(base time.Time) result.Sample {
 		EnginePrefillEnd: rel(x.reply.EnginePrefillEnd), EngineEnd: rel(x.reply.EngineEnd),
 		PromptTokens: x.reply.Prompt, CachedTokens: x.reply.Cached, CachedKnown: x.reply.CachedKnown, WantTokens: x.request.MaxTokens,
 		Tokens: x.reply.Tokens, Finish: x.reply.Finish, CancelAt: rel(x.cancelAt), AfterCancel: x.reply.AfterCancel,
-		Broken: x.integrity(),
+		Broken: x.whole, TextHash: x.hash,
 	}
 	// The recorder counted from another base.
 	events := x.rec.Events()
@@ -130,10 +141,6 @@ func (x *exchange) sample(base time.Time) result.Sample {
 	}
 	if x.failed() {
 		s.Error = x.err.Error()
-	}
-	if x.reply.Text != "" {
-		sum := sha256.Sum256([]byte(x.reply.Text))
-		s.TextHash = hex.EncodeToString(sum[:])
 	}
 	return s
 }

@@ -59,6 +59,7 @@ func execute(ctx context.Context, c spec.Cell, t target.Target, tok target.Token
 		}
 	}
 	d := newDriver(c, t, clock, feeds, stop)
+	d.texts = tok != nil
 	if watch != nil {
 		watch(d)
 	}

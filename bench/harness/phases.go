@@ -27,6 +27,7 @@ type driver struct {
 	stop   context.CancelCauseFunc // of the cell's context
 	base   time.Time
 	open   *opened // of an open load; else nil
+	texts  bool    // what was answered is looked at later
 
 	mu        sync.Mutex // guards all below
 	turn      *sync.Cond // on mu: the phase changed, or the context ended
@@ -156,6 +157,9 @@ func (d *driver) Send(ctx context.Context, t load.Ticket) {
 	x.do(ctx, d.target)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !d.texts {
+		x.reply.Text = ""
+	}
 	d.exchanges = append(d.exchanges, x)
 	if d.open != nil {
 		defer d.gone(x.phase)

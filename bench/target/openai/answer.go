@@ -65,6 +65,7 @@ type answer struct {
 	count int
 	text  strings.Builder
 	reply target.Reply
+	last  chunk // its memory serves the next one
 }
 
 func newAnswer(r target.Request, sink func(target.Event)) *answer {
@@ -90,8 +91,11 @@ func (a *answer) chunk(data []byte, at time.Time) error {
 	if a.reply.Broken == "" && !utf8.Valid(data) {
 		a.reply.Broken = fmt.Sprintf("event %d is not whole UTF-8", a.count+1)
 	}
-	var c chunk
-	if err := json.Unmarshal(data, &c); err != nil {
+	choices := a.last.Choices[:cap(a.last.Choices)]
+	clear(choices) // fields that the next chunk doesn't name
+	a.last = chunk{Choices: choices[:0]}
+	c := &a.last
+	if err := json.Unmarshal(data, c); err != nil {
 		return fmt.Errorf("the server sent what is no JSON: %w: %s", err, clip(string(data)))
 	}
 	if len(c.Error) > 0 && string(c.Error) != "null" {

@@ -44,8 +44,12 @@ type sseEvent struct {
 	At   time.Time // when the read returned that completed its last line of data
 }
 
-func newSSEReader(src io.Reader, now func() time.Time) *sseReader {
-	return &sseReader{src: src, now: now, buf: make([]byte, 32<<10)}
+// newSSEReader reads from src. buf is memory to begin with, whatever it holds; nil: some is made.
+func newSSEReader(src io.Reader, now func() time.Time, buf []byte) *sseReader {
+	if buf = buf[:cap(buf)]; len(buf) == 0 {
+		buf = make([]byte, 8<<10)
+	}
+	return &sseReader{src: src, now: now, buf: buf}
 }
 
 // next gives the next event that has data. At the end of the stream, what has come

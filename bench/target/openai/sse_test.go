@@ -29,7 +29,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 func events(t testing.TB, src io.Reader) ([]string, error) {
 	t.Helper()
 	var out []string
-	in := newSSEReader(src, time.Now)
+	in := newSSEReader(src, time.Now, nil)
 	for {
 		ev, err := in.next()
 		if err != nil {
@@ -78,7 +78,7 @@ func TestSSEInstants(t *testing.T) {
 	in := newSSEReader(&pieces{[]string{"data: a", "b\n", "\ndata: c\n\ndata: d\n\n", "data: e\n\n"}}, func() time.Time {
 		clock = clock.Add(time.Second)
 		return clock
-	})
+	}, nil)
 	var got []int64
 	for {
 		ev, err := in.next()

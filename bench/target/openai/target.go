@@ -49,6 +49,9 @@ const (
 	defaultSilence   = 2 * time.Minute
 )
 
+// keptBuffer is the most that a stream's buffer may have grown to, in bytes, and be used again.
+const keptBuffer = 64 << 10
+
 // errClosed is the error of requests after Close.
 var errClosed = errors.New("the target is closed")
 
@@ -61,6 +64,7 @@ type Target struct {
 	fresh   *http.Client // a connection for each request, of servers that don't keep them
 	closed  atomic.Bool
 	again   atomic.Int64 // requests sent again on a new connection
+	buffers sync.Pool    // *[]byte, of streams that have ended
 
 	mu    sync.Mutex // guards what follows
 	notes []string
@@ -127,7 +131,7 @@ func transport(o Options) *http.Transport {
 		IdleConnTimeout:        5 * time.Minute,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 1 << 20,
-		ReadBufferSize:         64 << 10,
+		ReadBufferSize:         16 << 10, // of each connection, of which there may be thousands
 	}
 }
 
@@ -246,7 +250,16 @@ func (x *exchange) read(outer context.Context, resp *http.Response, from io.Read
 }
 
 func (x *exchange) readStream(outer context.Context, from io.Reader) error {
-	in := newSSEReader(from, time.Now)
+	var buf []byte
+	if kept, ok := x.target.buffers.Get().(*[]byte); ok {
+		buf = *kept
+	}
+	in := newSSEReader(from, time.Now, buf)
+	defer func() {
+		if len(in.buf) <= keptBuffer {
+			x.target.buffers.Put(&in.buf)
+		}
+	}()
 	for {
 		ev, err := in.next()
 		if err == nil && outer.Err() != nil {

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paceline/paceline/bench/stat"
+)
+
+// row is one setting in which the clients take turns.
+type row struct {
+	name     string
+	slots    int
+	requests int
+	first    time.Duration
+	gap      time.Duration
+	ceiling  bool // the server answers at once: what is compared is the clients themselves
+}
+
+func rows(quick bool) []row {
+	const first, gap = 50 * time.Millisecond, 10 * time.Millisecond
+	all := []row{
+		{name: "50 ms + 10 ms, 1 stream", slots: 1, requests: 20, first: first, gap: gap},
+		{name: "50 ms + 10 ms, 8 streams", slots: 8, requests: 128, first: first, gap: gap},
+		{name: "50 ms + 10 ms, 32 streams", slots: 32, requests: 512, first: first, gap: gap},
+		{name: "no delay, 32 streams", slots: 32, requests: 4000, ceiling: true},
+		{name: "no delay, 1,000 streams", slots: 1000, requests: 4000, ceiling: true},
+	}
+	if quick {
+		for i := range all {
+			all[i].requests = max(all[i].requests/8, 2*all[i].slots)
+		}
+	}
+	return all
+}
+
+// sample is one turn of a client, and what the server says of it.
+type sample struct {
+	Row    string  `json:"row"`
+	Client string  `json:"client"`
+	Round  int     `json:"round"`
+	Sent   int     `json:"sent"` // requests, warm-up included, as the server counts them
+	Said   reading `json:"said"`
+	True   reading `json:"true"` // from the server's log; CPU and memory are not in it
+}
+
+// compare runs all rows and prints the table.
+func compare(ctx context.Context, o options, stdout, stderr io.Writer) error {
+	var samples []sample
+	for _, r := range rows(o.quick) {
+		fmt.Fprintf(stderr, "%s\n", r.name)
+		s, err := turns(ctx, r, o.rounds, stderr)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+		samples = append(samples, s...)
+	}
+	if o.jsonFile != "" {
+		data, err := json.MarshalIndent(samples, "", " ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(o.jsonFile, append(data, '\n'), 0o644); err != nil {
+			return err
+		}
+	}
+	return table(stdout, rows(o.quick), samples)
+}
+
+// turns lets the clients take turns on one server: ours, control, control, ours, …
+func turns(ctx context.Context, r row, rounds int, stderr io.Writer) (samples []sample, err error) {
+	url, stop, err := startServer(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	for round := range rounds {
+		order := []string{"ours", "control"}
+		if round%2 == 1 {
+			slices.Reverse(order)
+		}
+		for _, client := range order {
+			said, err := child(ctx, client, url, r)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", client, err)
+			}
+			log, err := truths(ctx, url)
+			if err != nil {
+				return nil, err
+			}
+			s := sample{r.name, client, round + 1, len(log), said, trueReading(log, said)}
+			fmt.Fprintf(stderr, "  %d/%d %-8s %9.0f req/s  TTFT %.2f ms, in truth %.2f\n", round+1, rounds, client, said.Rate, said.TTFTms, s.True.TTFTms)
+			samples = append(samples, s)
+		}
+	}
+	return samples, nil
+}
+
+// startServer starts a row's server as a process of its own.
+func startServer(ctx context.Context, r row) (url string, stop func() error, err error) {
+	c := exec.CommandContext(ctx, os.Args[0], "-mode", "serve", "-tokens", "32", "-first", r.first.String(), "-gap", r.gap.String())
+	c.Stderr = os.Stderr
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := c.Start(); err != nil {
+		return "", nil, fmt.Errorf("start the server: %w", err)
+	}
+	stop = func() error {
+		err := c.Process.Kill()
+		_ = c.Wait() // it was killed
+		return err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return "", nil, errors.Join(fmt.Errorf("start the server: it says no address: %w", err), stop())
+	}
+	return strings.TrimSpace(line), stop, nil
+}
+
+// child runs a client as a process of its own.
+func child(ctx context.Context, client, url string, r row) (reading, error) {
+	c := exec.CommandContext(ctx, os.Args[0], "-mode", client, "-url", url, "-slots", strconv.Itoa(r.slots), "-requests", strconv.Itoa(r.requests))
+	c.Stderr = os.Stderr
+	out, err := c.Output()
+	if err != nil {
+		return reading{}, err
+	}
+	var said reading
+	if err := json.Unmarshal(out, &said); err != nil {
+		return said, fmt.Errorf("read what it says: %w", err)
+	}
+	if said.Errors > 0 {
+		return said, fmt.Errorf("%d of %d requests failed", said.Errors, said.Requests)
+	}
+	return said, nil
+}
+
+// truths takes the server's log.
+func truths(ctx context.Context, url string) (log []truth, err error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/truth", http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	a, err := http.DefaultClient.Do(q)
+	if err != nil {
+		return nil, fmt.Errorf("ask the server what it did: %w", err)
+	}
+	defer a.Body.Close()
+	return log, json.NewDecoder(a.Body).Decode(&log)
+}
+
+// trueReading is what happened in a window that begins with the first of the last n requests of a log and lasts as long as a
+// client says; requests before them were its warm-up, and may reach into the window.
+func trueReading(log []truth, said reading) reading {
+	slices.SortFunc(log, func(a, b truth) int { return cmp.Compare(a.Received, b.Received) })
+	own := max(len(log)-said.Requests, 0)
+	if own == len(log) {
+		return reading{}
+	}
+	begin := log[own].Received
+	end := begin + int64(said.Window*1e9)
+	var ttft, tpot []float64
+	var r reading
+	tokens, busy := 0, int64(0)
+	for i, t := range log {
+		last := t.Written[len(t.Written)-1]
+		for _, at := range t.Written {
+			if at > begin && at <= end {
+				tokens++
+			}
+		}
+		busy += max(min(last, end)-max(t.Received, begin), 0)
+		if i >= own {
+			ttft = append(ttft, float64(t.Written[0]-t.Received)/1e6)
+			tpot = append(tpot, float64(last-t.Written[0])/1e6/float64(len(t.Written)-1))
+			r.Requests++
+		}
+	}
+	r.TTFTms, r.TPOTms, r.Window = stat.Median(ttft), stat.Median(tpot), said.Window
+	r.TokensRate, r.Rate, r.Concurrency = float64(tokens)/said.Window, float64(r.Requests)/said.Window, float64(busy)/1e9/said.Window
+	return r
+}

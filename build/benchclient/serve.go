@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// truth is when a request's answer was really written, in ns of the server's clock.
+type truth struct {
+	Received int64   `json:"received"`
+	Written  []int64 `json:"written"` // of each token
+}
+
+// scripted is a server that answers with programmed timing: the first token so long after the request was read, the others
+// at fixed distances from it, each written by itself. Deadlines are absolute, so that a late one moves no other.
+type scripted struct {
+	o  options
+	mu sync.Mutex // guards log
+	// log are the answers in the order in which they ended; GET /truth empties it.
+	log []truth
+}
+
+// serve runs the server until ctx ends; it prints its address first.
+func serve(ctx context.Context, o options, stdout io.Writer) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	if _, err := fmt.Fprintf(stdout, "http://%s\n", l.Addr()); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	s := &http.Server{Handler: &scripted{o: o}, ReadHeaderTimeout: time.Minute}
+	defer context.AfterFunc(ctx, func() { _ = s.Close() })()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/v1/models":
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"object":"list","data":[{"id":"scripted","object":"model"}]}`)
+	case "/v1/chat/completions", "/v1/completions":
+		s.complete(w, r)
+	case "/truth":
+		s.mu.Lock()
+		log := s.log
+		s.log = nil
+		s.mu.Unlock()
+		_ = json.NewEncoder(w).Encode(log) // who asks goes on without it
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (s *scripted) complete(w http.ResponseWriter, r *http.Request) {
+	t := truth{Received: now(), Written: make([]int64, 0, s.o.tokens)}
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		http.Error(w, "no streaming here", http.StatusInternalServerError)
+		return
+	}
+	defer exact()()
+	w.Header().Set("Content-Type", "text/event-stream")
+	const head = `data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"scripted","choices":[`
+	write := func(text string) {
+		_, _ = io.WriteString(w, text) // a client that left is none of the truth
+		flusher.Flush()
+	}
+	write(head + `{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}` + "\n\n")
+	for i := range s.o.tokens {
+		finish := "null"
+		if i == s.o.tokens-1 {
+			finish = `"length"`
+		}
+		if at := t.Received + s.o.first.Nanoseconds() + int64(i)*s.o.gap.Nanoseconds(); at > now() {
+			sleepUntil(at)
+		}
+		t.Written = append(t.Written, now()) // just before the bytes go
+		write(head + `{"index":0,"delta":{"content":" the"},"finish_reason":` + finish + `}]}` + "\n\n")
+	}
+	write(head + fmt.Sprintf(`],"usage":{"prompt_tokens":100,"completion_tokens":%d,"total_tokens":%d}}`, s.o.tokens, 100+s.o.tokens) + "\n\ndata: [DONE]\n\n")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log = append(s.log, t)
+}
