@@ -76,6 +76,24 @@ func suiteCommand() *cobra.Command {
 				return nil
 			},
 		},
+		&cobra.Command{
+			Use: "schema", Short: "print the JSON Schema of suites, by which editors complete and explain", Args: cobra.NoArgs,
+			Long: `Print the JSON Schema of suites. Editors that know YAML complete and explain keys by it. Say in a suite's first line
+
+    # yaml-language-server: $schema=./suite.schema.json
+
+and keep the schema beside it:
+
+    paceline suite schema > suite.schema.json
+
+What depends on several keys only 'paceline suite validate' finds.`,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				if _, err := cmd.OutOrStdout().Write(spec.Schema()); err != nil {
+					return fail(exitMachine, "print: %w", err)
+				}
+				return nil
+			},
+		},
 	)
 	return cmd
 }

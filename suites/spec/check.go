@@ -153,7 +153,7 @@ func (c *checker) workload(path string, w *Workload, short bool) {
 	c.data(path, w)
 	c.load(path, w)
 	u := &w.Warmup
-	c.word(path+".warmup.mode", u.Mode, "until_stable", "requests", "none")
+	c.word(path+".warmup.mode", u.Mode, words("warmup.mode")...)
 	between(c, path+".warmup.requests", u.Requests, 0, maxRequests)
 	if u.Mode == "until_stable" {
 		between(c, path+".warmup.cv", u.CV, 0.001, 1)
@@ -207,14 +207,14 @@ func (c *checker) workload(path string, w *Workload, short bool) {
 }
 
 func (c *checker) request(path string, q *Request) {
-	c.word(path+".api", q.API, "chat", "completion")
+	c.word(path+".api", q.API, words("request.api")...)
 	between(c, path+".max_tokens", q.MaxTokens, 1, maxTokens)
 	between(c, path+".temperature", q.Temperature, 0, 10)
 	if q.TopP <= 0 || q.TopP > 1 {
 		c.add(path+".top_p", "top_p is out of range", fmt.Sprint(q.TopP), "more than 0, at most 1")
 	}
 	between(c, path+".top_k", q.TopK, 0, maxTokens)
-	c.word(path+".cache", q.Cache, "bust", "shared")
+	c.word(path+".cache", q.Cache, words("request.cache")...)
 	if q.NoKV && q.Cache == "shared" {
 		c.add(path+".kv_cache", "without a KV cache there is no prefix to share", "off, with cache: shared", "on, or cache: bust")
 	}
@@ -226,7 +226,7 @@ func (c *checker) data(path string, w *Workload) {
 		c.add(p, "the workload's data is missing", "", "data: with type prompt, synthetic or dataset")
 		return
 	}
-	if known := []string{"prompt", "synthetic", "dataset"}; !slices.Contains(known, d.Type) {
+	if known := words("data.type"); !slices.Contains(known, d.Type) {
 		c.word(p+".type", d.Type, known...)
 		return
 	}

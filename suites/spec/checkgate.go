@@ -31,7 +31,7 @@ func (g Gate) Compares() bool { return g.MaxDrop != nil || g.MaxRise != nil || g
 // judged in that way, and that a trial has the samples for it.
 func (c *checker) gate(path string, w *Workload, i int) {
 	g := w.Gates[i]
-	c.word(path+".severity", string(g.Severity), string(Investigate), string(Fail), string(Critical))
+	c.word(path+".severity", string(g.Severity), words("gates.severity")...)
 	set := g.limits()
 	if len(set) != 1 {
 		c.add(path+".limit", "a gate has exactly one limit", orNone(set), "one of max_drop, max_rise, max_ratio, min, max")

@@ -86,7 +86,7 @@ func (c *checker) slo(path string, s SLO) {
 
 func (c *checker) load(path string, w *Workload) {
 	l := &w.Load
-	c.word(path+".load.type", l.Type, "sequential", "closed", "constant", "poisson", "gamma", "burst")
+	c.word(path+".load.type", l.Type, words("load.type")...)
 	between(c, path+".load.concurrency", l.Concurrency, 1, maxInFlight)
 	if l.Type != "closed" && l.Concurrency != 1 {
 		what := "an open load or a burst has as many requests in flight as come"

@@ -14,7 +14,9 @@ func (r *reader) suite(n ast.Node) *Suite {
 	s := Default()
 	var version, kind string
 	base := DefaultWorkload()
-	r.places[""] = placeOf(n)
+	if n != nil {
+		r.places[""] = placeOf(n)
+	}
 	r.mapping("", n,
 		member{"apiVersion", r.text(&version)},
 		member{"kind", r.text(&kind)},
@@ -232,6 +234,9 @@ func (r *reader) band(path string, n ast.Node) Band {
 
 func (r *reader) metric(to *metric.ID) func(string, ast.Node) {
 	return func(path string, n ast.Node) {
+		if r.outline.leaf(path, "metric", nil) {
+			return
+		}
 		var s string
 		r.text(&s)(path, n)
 		if r.bad[path] {
@@ -257,6 +262,9 @@ func (r *reader) metric(to *metric.ID) func(string, ast.Node) {
 // switchedOff reads "on" or "off"; to is true for "off".
 func (r *reader) switchedOff(to *bool) func(string, ast.Node) {
 	return func(path string, n ast.Node) {
+		if r.outline.leaf(path, "string", "on") {
+			return
+		}
 		s, ok := n.(*ast.StringNode)
 		switch {
 		case ok && (s.Value == "on" || s.Value == "off"):
@@ -285,6 +293,9 @@ func (r *reader) texts(to *[]string, limit int) func(string, ast.Node) {
 
 func (r *reader) labels(to *map[string]string) func(string, ast.Node) {
 	return func(path string, n ast.Node) {
+		if r.outline.leaf(path, "labels", nil) {
+			return
+		}
 		var values []*ast.MappingValueNode
 		switch n := n.(type) {
 		case *ast.MappingNode:

@@ -24,6 +24,7 @@ type reader struct {
 	problems Problems
 	places   map[string]place
 	bad      map[string]bool
+	outline  *outline // what is read is the format itself and no document
 }
 
 // member is a key that a mapping may have, and what reads its value.
@@ -119,6 +120,13 @@ func clip(s string) string {
 
 // mapping reads the members of a mapping; keys that it lacks are left alone.
 func (r *reader) mapping(path string, n ast.Node, members ...member) {
+	if r.outline != nil {
+		r.outline.object(path, keys(members))
+		for _, m := range members {
+			m.read(join(path, m.key), nil)
+		}
+		return
+	}
 	var values []*ast.MappingValueNode
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -195,6 +203,11 @@ func join(path, key string) string {
 
 // list reads the elements of a sequence of at most limit.
 func (r *reader) list(path string, n ast.Node, limit int, wanted string, read func(path string, n ast.Node)) {
+	if r.outline != nil {
+		r.outline.array(path, limit)
+		read(path+anyElement, nil)
+		return
+	}
 	s, ok := n.(*ast.SequenceNode)
 	if !ok {
 		r.wrong(path, n, wanted)
@@ -213,6 +226,9 @@ func (r *reader) list(path string, n ast.Node, limit int, wanted string, read fu
 
 func (r *reader) text(to *string) func(string, ast.Node) {
 	return func(path string, n ast.Node) {
+		if r.outline.leaf(path, "string", *to) {
+			return
+		}
 		var s string
 		switch n := n.(type) {
 		case *ast.StringNode:
@@ -233,6 +249,9 @@ func (r *reader) text(to *string) func(string, ast.Node) {
 
 func (r *reader) flag(to *bool) func(string, ast.Node) {
 	return func(path string, n ast.Node) {
+		if r.outline.leaf(path, "boolean", *to) {
+			return
+		}
 		if b, ok := n.(*ast.BoolNode); ok {
 			*to = b.Value
 			return
@@ -243,6 +262,9 @@ func (r *reader) flag(to *bool) func(string, ast.Node) {
 
 func (r *reader) whole(to *int) func(string, ast.Node) {
 	return func(path string, n ast.Node) {
+		if r.outline.leaf(path, "integer", *to) {
+			return
+		}
 		if v, ok := integer(n); ok && v <= math.MaxInt32 {
 			*to = int(v)
 			return
@@ -253,6 +275,9 @@ func (r *reader) whole(to *int) func(string, ast.Node) {
 
 func (r *reader) seed(to *uint64) func(string, ast.Node) {
 	return func(path string, n ast.Node) {
+		if r.outline.leaf(path, "integer", *to) {
+			return
+		}
 		if v, ok := integer(n); ok {
 			*to = v
 			return
@@ -278,6 +303,9 @@ func integer(n ast.Node) (uint64, bool) {
 
 func (r *reader) number(to *float64) func(string, ast.Node) {
 	return func(path string, n ast.Node) {
+		if r.outline.leaf(path, "number", *to) {
+			return
+		}
 		switch v := n.(type) {
 		case *ast.FloatNode:
 			if !math.IsInf(v.Value, 0) && !math.IsNaN(v.Value) {
@@ -307,6 +335,9 @@ func (r *reader) number(to *float64) func(string, ast.Node) {
 
 func (r *reader) limit(to **float64) func(string, ast.Node) {
 	return func(path string, n ast.Node) {
+		if r.outline.leaf(path, "number", nil) {
+			return
+		}
 		var v float64
 		r.number(&v)(path, n)
 		if !r.bad[path] {
@@ -317,6 +348,9 @@ func (r *reader) limit(to **float64) func(string, ast.Node) {
 
 func (r *reader) span(to *time.Duration) func(string, ast.Node) {
 	return func(path string, n ast.Node) {
+		if r.outline.leaf(path, "duration", to.String()) {
+			return
+		}
 		if s, ok := n.(*ast.StringNode); ok {
 			if d, err := time.ParseDuration(s.Value); err == nil {
 				*to = d
