@@ -40,6 +40,11 @@ type Document struct {
 	Name   string // of the file, for people
 	// Defs are the metrics that are not in the metric table.
 	Defs map[Series]Def
+	// Shown are values that are no level to hold another against unless somebody asks for it: tails of a single run, and
+	// what another tool measures and we don't.
+	Shown map[Series]bool
+	// From are the fields that values of another tool came from.
+	From map[Series]From
 	// Failed is what the file itself says went wrong with the measurement.
 	Failed []string
 }
@@ -86,6 +91,8 @@ func Read(name string, b []byte) (*Document, error) {
 		doc, err = readCSV(name, text(b))
 	case JSON:
 		doc, err = readJSON(name, text(b))
+	case VLLM, AIPerf, GuideLLM, InferencePerf, LLMPerf, TRTLLM, LlamaBench:
+		doc, err = readPeer(format, name, text(b))
 	case Baseline:
 		err = fmt.Errorf("%w: it is a baseline, a level to compare with: give it to --baseline", ErrFormat)
 	case goEvents:
@@ -109,9 +116,9 @@ func unknown(b []byte) error {
 	case len(trimmed) == 0:
 		return fmt.Errorf("%w: it is empty", ErrFormat)
 	case trimmed[0] == '{' || trimmed[0] == '[':
-		return fmt.Errorf("%w: its JSON has neither a result's schema and run nor a name and a value", ErrFormat)
+		return fmt.Errorf("%w: its JSON is neither a result file nor values with a name, nor a result of %s", ErrFormat, peers)
 	case goHeader(trimmed):
 		return fmt.Errorf("%w: it is the output of go test without any benchmark: did go test run with -bench?", ErrFormat)
 	}
-	return fmt.Errorf("%w: known are result files of paceline run --out, go test -bench text, and CSV or JSON with name, value, unit and direction", ErrFormat)
+	return fmt.Errorf("%w: known are result files of paceline run --out, go test -bench text, CSV or JSON with name, value, unit and direction, and results of %s", ErrFormat, peers)
 }

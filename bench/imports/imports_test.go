@@ -233,6 +233,16 @@ func FuzzRead(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
+	peers, err := filepath.Glob("testdata/peers/*.*")
+	if err != nil || len(peers) == 0 {
+		f.Fatal(err)
+	}
+	for _, p := range peers {
+		if b, err = os.ReadFile(p); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, err := Read("f", b)
 		if err != nil {

@@ -20,6 +20,8 @@ func Recognise(b []byte) Format {
 		return recogniseJSON(b)
 	case isHeader(firstLine(b)):
 		return CSV
+	case isSQL(b) || isLlamaHeader(firstLine(b)):
+		return LlamaBench
 	case hasBenchmark(b):
 		return GoBench
 	}
@@ -29,8 +31,24 @@ func Recognise(b []byte) Format {
 // recogniseJSON looks at the keys of the first object, also where it is cut off.
 func recogniseJSON(b []byte) Format {
 	keys, kind := firstKeys(b)
-	has := func(k string) bool { return slices.Contains(keys, k) }
+	has := func(all ...string) bool {
+		return !slices.ContainsFunc(all, func(k string) bool { return !slices.Contains(keys, k) })
+	}
 	switch {
+	case has("aiperf_version"):
+		return AIPerf
+	case has("endpoint_type", "request_throughput") || has("num_prompts", "output_throughput"):
+		return VLLM
+	case has("metadata", "benchmarks"):
+		return GuideLLM
+	case has("load_summary", "successes"):
+		return InferencePerf
+	case has("num_concurrent_requests", "results_num_requests_started"):
+		return LLMPerf
+	case has("engine", "performance", "request_info"):
+		return TRTLLM
+	case has(llamaColumns()...):
+		return LlamaBench
 	case kind != "":
 		return Baseline
 	case has("schema") || has("run"):

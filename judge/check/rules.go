@@ -147,7 +147,9 @@ func (c *Check) rules(docs []*imports.Document, r Rules) error {
 	}
 	c.match = r.matcher()
 	defs := map[imports.Series]imports.Def{}
+	shown := map[imports.Series]bool{}
 	for _, d := range docs {
+		maps.Copy(shown, d.Shown)
 		for s, def := range d.Defs {
 			if was, ok := defs[s]; !ok || was.Better == metric.Neutral {
 				defs[s] = def
@@ -164,6 +166,9 @@ func (c *Check) rules(docs []*imports.Document, r Rules) error {
 		for _, id := range measuredOf(c.in.Rounds, cell.Digest) {
 			known = append(known, cell.Workload+" "+string(id))
 			def, foreign := c.define(defs, cell, id, r.Better, used)
+			if shown[imports.Series{Cell: cell.Digest, Metric: id}] && len(r.Metrics) == 0 {
+				continue
+			}
 			if !c.match(cell.Workload, id) || def.Validity {
 				continue
 			}
