@@ -74,6 +74,7 @@ func RunRound(ctx context.Context, o Order, deps Deps) (result.Round, error) {
 		}
 	}
 	warmRatios(o.Cells, out.Cells)
+	fits(o.Cells, out.Cells)
 	r.progress.finished()
 	out.Probes = append(out.Probes, r.probe(ctx, "after")...)
 	out.Reasons = append(out.Reasons, r.warnings()...)

@@ -21,7 +21,8 @@ func TestPeers(t *testing.T) {
 		absent []string           // of ours
 	}{
 		"vllm.json": {
-			VLLM, map[string]string{"concurrency": "8", "rate": "inf", "api": "openai-chat", "input_tokens": "266", "output_tokens": "32"},
+			VLLM,
+			map[string]string{"concurrency": "8", "rate": "inf", "api": "openai-chat", "input_tokens": "266", "output_tokens": "32"},
 			map[string]float64{
 				"output_rate": 695.8119954760676, "total_rate": 6484.165983232789, "request_rate": 21.744124858627114, "error_rate": 0,
 				"ttft.p50": 55.140255999958754, "ttft.p99": 71.84940727997856, "tpot.mean": 9.998263596270453, "gap.p99": 21.170359819971015, "e2e.p90": 375.82619720012644,
@@ -30,13 +31,15 @@ func TestPeers(t *testing.T) {
 			[]string{"concurrency_mean"},
 		},
 		"aiperf.json": {
-			AIPerf, map[string]string{"concurrency": "8", "api": "chat", "input_tokens": "128", "output_tokens": "32"},
+			AIPerf,
+			map[string]string{"concurrency": "8", "api": "chat", "input_tokens": "128", "output_tokens": "32"},
 			map[string]float64{"output_rate": 677.1651823786154, "request_rate": 21.161411949331733, "error_rate": 0, "concurrency_mean": 7.753135877891543, "decode_rate_user.p5": 95.42056932562912},
 			map[string]float64{"aiperf.inter_chunk_latency.avg": 9.999134776965725},
 			[]string{"gap.mean"},
 		},
 		"guidellm.json": {
-			GuideLLM, map[string]string{"concurrency": "8", "load": "concurrent", "input_tokens": "182", "output_tokens": "32"},
+			GuideLLM,
+			map[string]string{"concurrency": "8", "load": "concurrent", "input_tokens": "182", "output_tokens": "32"},
 			map[string]float64{
 				"output_rate": 670.0284508414752, "request_rate": 20.9383890887961, "ttft.p50": 51.88632011413574, "tpot.mean": 9.964960477044507,
 				"e2e.mean": 364.0115186572075, "error_rate": 0, "concurrency_mean": 7.621826393682467,
@@ -45,7 +48,8 @@ func TestPeers(t *testing.T) {
 			[]string{"gap.p50"},
 		},
 		"inference-perf.json": {
-			InferencePerf, map[string]string{"input_tokens": "254", "output_tokens": "32"},
+			InferencePerf,
+			map[string]string{"input_tokens": "254", "output_tokens": "32"},
 			map[string]float64{
 				"output_rate": 678.8470526029914, "ttft.p50": 50.94133599993711, "tpot.p50": 10.006728112902267, "gap.p99": 26.542263399978765, "e2e.max": 397.5360020001517, "error_rate": 0,
 			},
@@ -53,13 +57,15 @@ func TestPeers(t *testing.T) {
 			nil,
 		},
 		"llmperf.json": {
-			LLMPerf, map[string]string{"concurrency": "8", "input_tokens": "600", "output_tokens": "32"},
+			LLMPerf,
+			map[string]string{"concurrency": "8", "input_tokens": "600", "output_tokens": "32"},
 			map[string]float64{"output_rate": 214.50397047467143, "request_rate": 402.19494464000894 / 60, "ttft.p99": 0.2103954867198219 * 1000, "e2e.p50": 367.7230559999316, "error_rate": 0},
 			map[string]float64{"llmperf.results_inter_token_latency_s_mean": 0.011573457941050153}, // the whole request over its tokens
 			[]string{"tpot.mean", "tpot.p50", "gap.p50"},
 		},
 		"trtllm-bench.json": {
-			TRTLLM, map[string]string{"concurrency": "32", "input_tokens": "512", "output_tokens": "128", "dtype": "bfloat16", "tp": "1"},
+			TRTLLM,
+			map[string]string{"concurrency": "32", "input_tokens": "512", "output_tokens": "128", "dtype": "bfloat16", "tp": "1"},
 			map[string]float64{"output_rate": 5083.147182923803, "ttft.p95": 18.951999999999998, "tpot.p50": 6.2, "e2e.mean": 805.8, "request_rate": 39.71208736659221},
 			map[string]float64{"trtllm-bench.performance.output_throughput_per_gpu_tok_s": 5083.147182923803},
 			nil,

@@ -17,8 +17,10 @@ func readTRTLLM(name string, b []byte) (*Document, error) {
 	}
 	words := map[string]string{"average": "mean", "p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "maximum": "max"}
 	for _, m := range [][2]string{
-		{"streaming_metrics.ttft_percentiles", "ttft"}, {"streaming_metrics.tpot_percentiles", "tpot"},
-		{"streaming_metrics.gen_tps_percentiles", "decode_rate_user"}, {"performance.request_latency_percentiles_ms", "e2e"},
+		{"streaming_metrics.ttft_percentiles", "ttft"},
+		{"streaming_metrics.tpot_percentiles", "tpot"},
+		{"streaming_metrics.gen_tps_percentiles", "decode_rate_user"},
+		{"performance.request_latency_percentiles_ms", "e2e"},
 	} {
 		list = append(list, stats(m[1], 1, func(s string) string { return m[0] + "." + s }, words)...)
 	}

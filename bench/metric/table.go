@@ -66,6 +66,18 @@ func Table() []Def {
 			Meaning: "median ttft of prompts whose beginning the prefix cache has, over that of new prompts of the same length, in one round",
 		},
 		{
+			Name: "ttft_slope", Unit: "ms/ktok", Better: LowerIsBetter, Stats: one, Version: 1, Source: Client,
+			Meaning: "how the median ttft grows with a thousand tokens of prompt: a line through the points of a workload, by least squares",
+		},
+		{
+			Name: "ttft_curvature", Unit: "ms/ktok²", Better: Neutral, Stats: one, Version: 1, Source: Client,
+			Meaning: "the same by a parabola: its second-order coefficient, which attention makes positive",
+		},
+		{
+			Name: "tpot_slope", Unit: "ms/tok/ktok", Better: LowerIsBetter, Stats: one, Version: 1, Source: Client,
+			Meaning: "how the median tpot grows with a thousand tokens of prompt: a line through the points of a workload",
+		},
+		{
 			Name: "engine_ttft", Unit: "ms", Better: LowerIsBetter, Stats: []Stat{P50, P95}, Version: 1, Source: Engine,
 			Meaning: "the engine's own time to first token: from submission to the first token known",
 		},

@@ -123,7 +123,7 @@ type Value struct {
 	Metric metric.ID `json:"metric"`
 	Value  float64   `json:"value"`            // in the unit of the metric table; finite
 	N      int       `json:"n"`                // of a trial: samples; of a round: trials
-	Spread float64   `json:"spread,omitempty"` // of a round: half the range of its trials
+	Spread float64   `json:"spread,omitempty"` // of a round: half the range of its trials; of a fit: half of its 95 % interval
 }
 
 // Reason says why something is invalid, or what to know about it.

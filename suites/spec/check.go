@@ -189,6 +189,7 @@ func (c *checker) workload(path string, w *Workload, short bool) {
 			fmt.Sprintf("less than max_tokens (%d)", w.Request.MaxTokens))
 	}
 	c.slo(path+".slo", w.SLO)
+	c.fit(path, w)
 	for i := range w.Gates {
 		c.gate(at(path+".gates", i), w, i)
 	}

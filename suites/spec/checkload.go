@@ -73,6 +73,28 @@ func (c *checker) rate(p string, w *Workload) {
 	}
 }
 
+// leastPoints are those that a fit needs.
+const leastPoints = 3
+
+// fit checks that there is an axis to fit over, and that no gate asks for a fit that isn't there.
+func (c *checker) fit(path string, w *Workload) {
+	for i, g := range w.Gates {
+		if isFit(g.Metric) && w.Fit == "" {
+			c.add(at(path+".gates", i)+".metric", fmt.Sprintf("%s is of a fit, and the workload has none", g.Metric), "", "fit: isl")
+		}
+	}
+	if w.Fit == "" {
+		return
+	}
+	c.word(path+".fit", w.Fit, words("fit")...)
+	for _, a := range w.Matrix {
+		if a.Name == w.Fit && len(a.Values) >= leastPoints {
+			return
+		}
+	}
+	c.add(path+".fit", "a fit has too few points", "", fmt.Sprintf("matrix: %s with at least %d values", w.Fit, leastPoints))
+}
+
 func (c *checker) slo(path string, s SLO) {
 	for _, x := range []struct {
 		name string

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/paceline/paceline/bench/metric"
 )
 
 // point is one point of a workload's matrix with the workload as it is there.
@@ -68,7 +70,8 @@ func (s *Suite) Expand() []Cell {
 				cells = append(cells, Cell{
 					Digest: digest, Workload: w.Name, Point: p.at, Target: t, Variant: w.Target,
 					Request: w.Request, Data: w.Data, Load: w.Load, Warmup: w.Warmup, Trials: w.Trials, Window: w.Window,
-					Validity: w.Validity, Cancel: w.Cancel, SLO: w.SLO, Gates: slices.Clone(w.Gates), Speedups: slices.Clone(w.Speedups),
+					Validity: w.Validity, Cancel: w.Cancel, SLO: w.SLO, Gates: w.gatesAt(p.at), Speedups: slices.Clone(w.Speedups),
+					Fit: w.Fit, Fitted: w.Fit != "" && last(w.Matrix, w.Fit) == p.at[w.Fit],
 					// Every target gets the same requests.
 					Seed: ChildSeed(s.Seed, "cell", digest),
 				})
@@ -76,6 +79,28 @@ func (s *Suite) Expand() []Cell {
 		}
 	}
 	return cells
+}
+
+// gatesAt are the gates of a point: those of a fit belong to the last one.
+func (w *Workload) gatesAt(point map[string]string) []Gate {
+	return slices.DeleteFunc(slices.Clone(w.Gates), func(g Gate) bool {
+		return isFit(g.Metric) && last(w.Matrix, w.Fit) != point[w.Fit]
+	})
+}
+
+// last is an axis' last value.
+func last(matrix []Axis, name string) string {
+	for _, a := range matrix {
+		if a.Name == name && len(a.Values) > 0 {
+			return a.Values[len(a.Values)-1]
+		}
+	}
+	return ""
+}
+
+// isFit says whether a metric is a figure of several cells together.
+func isFit(id metric.ID) bool {
+	return slices.Contains([]metric.ID{"ttft_slope", "ttft_curvature", "tpot_slope"}, id)
 }
 
 // cellDigest names what is measured: request, data, load with its cancellations,

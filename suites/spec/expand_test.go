@@ -31,6 +31,9 @@ func TestExpandOrder(t *testing.T) {
 		"arrivals isl=64 c=1 osl=32 engine", "arrivals isl=64 c=1 osl=32 vllm", // at 2 a second
 		"arrivals isl=64 c=1 osl=32 engine", "arrivals isl=64 c=1 osl=32 vllm", // at 12.5
 		"offline isl=64 c=1 osl=32 engine", "offline isl=64 c=1 osl=32 vllm",
+		"fitted isl=64 c=1 osl=32 engine", "fitted isl=64 c=1 osl=32 vllm",
+		"fitted isl=256 c=1 osl=32 engine", "fitted isl=256 c=1 osl=32 vllm",
+		"fitted isl=1024 c=1 osl=32 engine", "fitted isl=1024 c=1 osl=32 vllm",
 		"sweep isl=64 c=1 osl=32 engine", "sweep isl=64 c=1 osl=32 vllm", // at a quarter of the maximum
 		"sweep isl=64 c=1 osl=32 engine", "sweep isl=64 c=1 osl=32 vllm", // at nine tenths
 	}
@@ -132,11 +135,11 @@ func TestEstimate(t *testing.T) {
 	got := s.Estimate()
 	// scaling: 8 cells, 4 trials × 50 requests, 2 to warm up; texts: 2 cells, 4 × 60;
 	// set: 2 cells, 4 × 50 and 2; recomputed and prefixes 4 cells each and quantised 1, as
-	// set; arrivals 2 cells at 2 and at 12.5 a second, in windows of 90 s; offline 2 cells, 4 × 256; sweep 4 cells of
-	// 4 × 50 at least, each with a guess for its maximum; all three times.
+	// set; arrivals 2 cells at 2 and at 12.5 a second, in windows of 90 s; offline 2 cells, 4 × 256; fitted 6 cells as
+	// set; sweep 4 cells of 4 × 50 at least, each with a guess for its maximum; all three times.
 	want := Estimate{
-		Cells: 31, Rounds: 3, Requests: 3 * (8*(4*50+2) + 2*4*60 + 11*(4*50+2) + 2*(4*180+2) + 2*(4*1125+2) + 2*(4*256+2) + 4*(4*50+2)),
-		Time: 3 * (guessStart + 27*4*90*time.Second + 4*guessWarmup),
+		Cells: 37, Rounds: 3, Requests: 3 * (8*(4*50+2) + 2*4*60 + 17*(4*50+2) + 2*(4*180+2) + 2*(4*1125+2) + 2*(4*256+2) + 4*(4*50+2)),
+		Time: 3 * (guessStart + 33*4*90*time.Second + 4*guessWarmup),
 	}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)

@@ -114,6 +114,7 @@ func (r *reader) workload(path string, n ast.Node, w *Workload) {
 				member{"burstiness", r.number(&l.Burstiness)}, member{"max_in_flight", r.whole(&l.MaxInFlight)})
 		}},
 		{"matrix", func(path string, n ast.Node) { r.matrix(path, n, w) }},
+		{"fit", r.text(&w.Fit)},
 		{"cancel", func(path string, n ast.Node) {
 			r.mapping(path, n,
 				member{"rate", r.number(&w.Cancel.Rate)}, member{"after_tokens", r.whole(&w.Cancel.AfterTokens)})

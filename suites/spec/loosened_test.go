@@ -19,7 +19,7 @@ func TestLoosened(t *testing.T) {
 		{"a lower severity", func(s *Suite) { s.Workloads[0].Gates[3].Severity = Investigate }, []string{"workload scaling, gate on token_agreement: severity was critical, now investigate"}},
 		{"a gate less", func(s *Suite) { s.Workloads[0].Gates = s.Workloads[0].Gates[:4] }, []string{"workload scaling, gate on error_rate: max 0.01 is gone"}},
 		{"a workload less", func(s *Suite) { s.Workloads = s.Workloads[1:] }, []string{"workload scaling is gone, with 5 gates"}},
-		{"a workload without gates less", func(s *Suite) { s.Workloads = s.Workloads[:1] }, nil},
+		{"workloads less, all but one without gates", func(s *Suite) { s.Workloads = s.Workloads[:1] }, []string{"workload fitted is gone, with 2 gates"}},
 		{"another limit instead", func(s *Suite) {
 			g := &s.Workloads[0].Gates[1]
 			g.MaxRise, g.MaxRatio = nil, g.MaxRise

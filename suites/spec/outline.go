@@ -157,6 +157,7 @@ func words(path string) []string {
 		"data.type":        {"prompt", "synthetic", "dataset"},
 		"load.type":        {"sequential", "closed", "constant", "poisson", "gamma", "burst"},
 		"warmup.mode":      {"until_stable", "requests", "none"},
+		"fit":              {"isl"},
 		"gates.severity":   {string(Investigate), string(Fail), string(Critical)},
 	}[path]
 }

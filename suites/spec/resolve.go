@@ -127,6 +127,7 @@ func (w *writer) workload(l *Workload) {
 			w.line(6, a.Name+": ["+strings.Join(a.Values, ", ")+"]")
 		}
 	}
+	w.textIf(4, "fit", l.Fit)
 	w.measure(l)
 	w.judge(l)
 }

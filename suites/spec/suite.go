@@ -38,6 +38,7 @@ type Workload struct {
 	Data     Data
 	Load     Load
 	Matrix   []Axis // in the order of the document
+	Fit      string // an axis over which latencies are fitted; empty: none
 	Warmup   Warmup
 	Trials   Trials
 	Window   Window
@@ -207,5 +208,7 @@ type Cell struct {
 	SLO      SLO
 	Gates    []Gate
 	Speedups []Speedup
+	Fit      string // an axis over which the workload's cells are fitted
+	Fitted   bool   // the fit's figures are this cell's
 	Seed     uint64 // child of the suite's seed by hash
 }
