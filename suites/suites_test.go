@@ -13,7 +13,7 @@ import (
 )
 
 func TestShippedSuites(t *testing.T) {
-	want := []string{"ci", "concurrency", "context-scaling", "goodput", "noise", "optimisations", "prefix-cache", "streaming", "throughput", "token-accuracy", "ttft"}
+	want := []string{"ci", "concurrency", "context-scaling", "goodput", "memory", "noise", "optimisations", "prefix-cache", "streaming", "throughput", "token-accuracy", "ttft"}
 	if got := Names(); !slices.Equal(got, want) {
 		t.Fatalf("names: got %v, want %v", got, want)
 	}
@@ -172,7 +172,7 @@ func TestOpen(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"througput":                      `did you mean "throughput"?`,
-		"zzz":                            "shipped are ci, concurrency, context-scaling, goodput, noise, optimisations, prefix-cache, streaming",
+		"zzz":                            "shipped are ci, concurrency, context-scaling, goodput, memory, noise, optimisations, prefix-cache, streaming",
 		filepath.Join(dir, "absent.yml"): "absent.yml",
 		"../suites/suites":               "suites",
 	} {

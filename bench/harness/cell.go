@@ -98,6 +98,14 @@ func (r *round) execute(ctx context.Context, c spec.Cell, offset int, low floor,
 		out.Trials = append(out.Trials, r.trial(e, i+1, low, truths))
 	}
 	r.emitSamples(e, truths)
+	if k := e.driver.keeper; k != nil && offset == 0 {
+		v, reason := k.value()
+		if reason == nil {
+			out.Values = append(out.Values, v)
+		} else {
+			out.Reasons = append(out.Reasons, *reason)
+		}
+	}
 	if e.gaveUp != nil {
 		code := "errors"
 		if errors.Is(e.gaveUp, errWindow) {

@@ -27,6 +27,7 @@ type driver struct {
 	stop   context.CancelCauseFunc // of the cell's context
 	base   time.Time
 	open   *opened // of an open load; else nil
+	keeper *keeper // of cells that ask for it; else nil
 	texts  bool    // what was answered is looked at later
 
 	mu        sync.Mutex // guards all below
@@ -58,7 +59,7 @@ const maxFailures = 10
 func newDriver(c spec.Cell, t target.Target, clock load.Clock, feeds []*feed, stop context.CancelCauseFunc) *driver {
 	n := c.Load.Slots()
 	d := &driver{
-		open: newOpened(c),
+		open: newOpened(c), keeper: newKeeper(c, t),
 		cell: c, target: t, clock: clock, feeds: feeds, stop: stop,
 		pending: make([]target.Request, n), places: make([]place, n),
 	}
@@ -155,6 +156,9 @@ func (d *driver) Send(ctx context.Context, t load.Ticket) {
 		x.cancelAfter = max(c.AfterTokens, 1)
 	}
 	x.do(ctx, d.target)
+	if x.phase > 0 {
+		d.keeper.after(ctx)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.texts {

@@ -154,6 +154,10 @@ func Table() []Def {
 			Meaning: "most memory in use on the subject's GPUs, as their driver counts it: the subject's, the driver's own and anybody else's",
 		},
 		{
+			Name: "mem_leak", Unit: "B/req", Better: LowerIsBetter, Stats: one, Version: 1, Source: System,
+			Meaning: "memory that each request keeps: lower bound of the 95 % interval of how memory in use at rest grows with requests; 0 where that holds 0",
+		},
+		{
 			Name: "kv_bytes_per_token", Unit: "B/tok", Better: LowerIsBetter, Stats: one, Version: 1, Source: Engine,
 			Meaning: "bytes of KV cache for one position",
 		},

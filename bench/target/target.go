@@ -88,4 +88,7 @@ type Usage struct {
 	PeakAlloc       *int64
 	KVBytesPerToken *float64
 	ProcessRSSPeak  *int64
+	// InUse is what is in use at this moment: of an engine that knows, what its allocator has given out; else the
+	// resident memory of the subject's processes.
+	InUse *int64
 }

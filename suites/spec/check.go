@@ -190,6 +190,7 @@ func (c *checker) workload(path string, w *Workload, short bool) {
 	}
 	c.slo(path+".slo", w.SLO)
 	c.fit(path, w)
+	c.collect(path, w)
 	for i := range w.Gates {
 		c.gate(at(path+".gates", i), w, i)
 	}

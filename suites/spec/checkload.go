@@ -95,6 +95,32 @@ func (c *checker) fit(path string, w *Workload) {
 	c.add(path+".fit", "a fit has too few points", "", fmt.Sprintf("matrix: %s with at least %d values", w.Fit, leastPoints))
 }
 
+// leakRequests are those that a slope of memory needs.
+const leakRequests = 50
+
+// collect checks what is measured besides.
+func (c *checker) collect(path string, w *Workload) {
+	for i, what := range w.Collect {
+		p := at(path+".collect", i)
+		c.word(p, what, words("collect")...)
+		if slices.Contains(w.Collect[:i], what) {
+			c.add(p, "it stands twice", what, "")
+		}
+	}
+	leak := slices.Contains(w.Collect, "leak")
+	if leak && w.Load.Type != "sequential" {
+		c.add(path+".collect", "memory at rest is read between requests, and here some are always in flight", w.Load.Type, "load: type: sequential")
+	}
+	if leak && trialRequests(w) < leakRequests {
+		c.add(path+".collect", "a trial has too few requests for a leak", strconv.Itoa(trialRequests(w)), fmt.Sprintf("load.requests or window.min_requests of at least %d", leakRequests))
+	}
+	for i, g := range w.Gates {
+		if g.Metric == "mem_leak" && !leak {
+			c.add(at(path+".gates", i)+".metric", "mem_leak is not collected", "", "collect: [leak]")
+		}
+	}
+}
+
 func (c *checker) slo(path string, s SLO) {
 	for _, x := range []struct {
 		name string

@@ -71,7 +71,7 @@ func (s *Suite) Expand() []Cell {
 					Digest: digest, Workload: w.Name, Point: p.at, Target: t, Variant: w.Target,
 					Request: w.Request, Data: w.Data, Load: w.Load, Warmup: w.Warmup, Trials: w.Trials, Window: w.Window,
 					Validity: w.Validity, Cancel: w.Cancel, SLO: w.SLO, Gates: w.gatesAt(p.at), Speedups: slices.Clone(w.Speedups),
-					Fit: w.Fit, Fitted: w.Fit != "" && last(w.Matrix, w.Fit) == p.at[w.Fit],
+					Collect: slices.Clone(w.Collect), Fit: w.Fit, Fitted: w.Fit != "" && last(w.Matrix, w.Fit) == p.at[w.Fit],
 					// Every target gets the same requests.
 					Seed: ChildSeed(s.Seed, "cell", digest),
 				})

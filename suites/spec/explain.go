@@ -72,6 +72,7 @@ func explanation(path string) string {
 		"validity.min_delivered":      "of open loads: share of the schedule that must be sent in its window",
 		"validity.noise_floor":        "a latency must be so many times what the client itself takes",
 		"fit":                         "how latencies grow with this axis: a line and a parabola through the points, as metrics of the last one",
+		"collect":                     "what is measured besides: leak is memory that each request keeps",
 		"cancel":                      "the client cancels some requests",
 		"cancel.rate":                 "share of them",
 		"cancel.after_tokens":         "after so many tokens",

@@ -115,6 +115,7 @@ func (r *reader) workload(path string, n ast.Node, w *Workload) {
 		}},
 		{"matrix", func(path string, n ast.Node) { r.matrix(path, n, w) }},
 		{"fit", r.text(&w.Fit)},
+		{"collect", r.texts(&w.Collect, maxGates)},
 		{"cancel", func(path string, n ast.Node) {
 			r.mapping(path, n,
 				member{"rate", r.number(&w.Cancel.Rate)}, member{"after_tokens", r.whole(&w.Cancel.AfterTokens)})

@@ -158,6 +158,7 @@ func words(path string) []string {
 		"load.type":        {"sequential", "closed", "constant", "poisson", "gamma", "burst"},
 		"warmup.mode":      {"until_stable", "requests", "none"},
 		"fit":              {"isl"},
+		"collect":          {"leak"},
 		"gates.severity":   {string(Investigate), string(Fail), string(Critical)},
 	}[path]
 }

@@ -128,6 +128,9 @@ func (w *writer) workload(l *Workload) {
 		}
 	}
 	w.textIf(4, "fit", l.Fit)
+	if len(l.Collect) > 0 {
+		w.line(4, "collect: "+quoted(l.Collect))
+	}
 	w.measure(l)
 	w.judge(l)
 }

@@ -37,8 +37,9 @@ type Workload struct {
 	Request  Request
 	Data     Data
 	Load     Load
-	Matrix   []Axis // in the order of the document
-	Fit      string // an axis over which latencies are fitted; empty: none
+	Matrix   []Axis   // in the order of the document
+	Fit      string   // an axis over which latencies are fitted; empty: none
+	Collect  []string // what is measured besides: "leak"
 	Warmup   Warmup
 	Trials   Trials
 	Window   Window
@@ -210,5 +211,6 @@ type Cell struct {
 	Speedups []Speedup
 	Fit      string // an axis over which the workload's cells are fitted
 	Fitted   bool   // the fit's figures are this cell's
+	Collect  []string
 	Seed     uint64 // child of the suite's seed by hash
 }

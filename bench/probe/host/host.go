@@ -90,7 +90,10 @@ func (s *Sampler) throttled() uint64 {
 
 // RSSPeak is the largest resident set that a process has had, in bytes; pid 0 is
 // this process.
-func (s *Sampler) RSSPeak(pid int) (int64, error) {
+func (s *Sampler) RSSPeak(pid int) (int64, error) { return s.status(pid, "VmHWM") }
+
+// status is a field of a process' status, in bytes.
+func (s *Sampler) status(pid int, field string) (int64, error) {
 	name := "self"
 	if pid != 0 {
 		name = strconv.Itoa(pid)
@@ -99,9 +102,9 @@ func (s *Sampler) RSSPeak(pid int) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the memory of process %s: %w", name, err)
 	}
-	n, ok := fieldKiB(b, "VmHWM")
+	n, ok := fieldKiB(b, field)
 	if !ok {
-		return 0, fmt.Errorf("read the memory of process %s: no VmHWM in its status", name)
+		return 0, fmt.Errorf("read the memory of process %s: no %s in its status", name, field)
 	}
 	return n, nil
 }

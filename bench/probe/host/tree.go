@@ -10,13 +10,18 @@ import (
 // RSSPeakTree is the sum of the largest resident sets of a process and all that
 // descend from it, in bytes: an upper bound of what they had together. Processes that
 // have ended are not in it.
-func (s *Sampler) RSSPeakTree(pid int) (int64, error) {
-	sum, err := s.RSSPeak(pid)
+func (s *Sampler) RSSPeakTree(pid int) (int64, error) { return s.memoryTree(pid, "VmHWM") }
+
+// RSSTree is the resident memory, in bytes, of a process and everything that it started, at this moment.
+func (s *Sampler) RSSTree(pid int) (int64, error) { return s.memoryTree(pid, "VmRSS") }
+
+func (s *Sampler) memoryTree(pid int, field string) (int64, error) {
+	sum, err := s.status(pid, field)
 	if err != nil {
 		return 0, err
 	}
 	for _, p := range s.descendants(pid) {
-		if n, err := s.RSSPeak(p); err == nil { // one that ended since has none
+		if n, err := s.status(p, field); err == nil { // one that ended since has none
 			sum += n
 		}
 	}

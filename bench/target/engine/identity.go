@@ -69,7 +69,8 @@ func (t *Target) Usage(context.Context) (target.Usage, error) {
 	s := t.eng.Stats()
 	peak := s.Memory.Weights + s.Memory.Activation + int64(s.PagesPeak)*s.BytesPerPage + s.LeakedBytes
 	perToken := float64(s.BytesPerPage) / backend.PageTokens
-	u := target.Usage{Weights: &s.Memory.Weights, PeakAlloc: &peak, KVBytesPerToken: &perToken}
+	inUse := s.Memory.Weights + s.Memory.Activation + int64(s.PagesUsed)*s.BytesPerPage + s.LeakedBytes
+	u := target.Usage{Weights: &s.Memory.Weights, PeakAlloc: &peak, KVBytesPerToken: &perToken, InUse: &inUse}
 	if rss, err := host.Open().RSSPeak(0); err == nil {
 		u.ProcessRSSPeak = &rss
 	}

@@ -157,11 +157,13 @@ func (t *Target) Identity(ctx context.Context) (result.Identity, error) {
 
 // Usage is the memory of the server's processes.
 func (t *Target) Usage(context.Context) (target.Usage, error) {
-	rss, err := host.Open().RSSPeakTree(t.child.Pid())
+	h := host.Open()
+	rss, err := h.RSSPeakTree(t.child.Pid())
 	if err != nil {
 		return target.Usage{}, err
 	}
-	return target.Usage{ProcessRSSPeak: &rss}, nil
+	now, err := h.RSSTree(t.child.Pid())
+	return target.Usage{ProcessRSSPeak: &rss, InUse: &now}, err
 }
 
 // Traits are those of what measures it.
