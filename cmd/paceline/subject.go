@@ -347,7 +347,7 @@ func cantTell(t agent.Target, tokenizer bool, id metric.ID) string {
 		if !tokenizer {
 			return "it takes a second count of the tokens: give the model's folder with --model, for its tokenizer"
 		}
-	case "ttft_process_cold", "load_time", "mem_peak_process":
+	case "ttft_process_cold", "load_time", "mem_peak_process", "mem_leak":
 		if t.URL != "" {
 			return "it is known only of a server that is started for the round: use --launch"
 		}

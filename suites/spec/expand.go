@@ -175,13 +175,15 @@ func (s *Suite) Estimate() Estimate {
 		perTrial := c.Load.Requests
 		if perTrial == 0 {
 			perTrial = max(c.Window.MinRequests, 1)
-			if c.Load.Open() {
-				perTrial = max(perTrial, int(c.Load.Rate*c.Window.MinDuration.Seconds()))
+			lasts := c.Window.MinDuration
+			if rate := c.Load.Rate; rate > 0 {
+				lasts = max(lasts, time.Duration(float64(perTrial)/rate*float64(time.Second)))
+				perTrial = max(perTrial, int(rate*lasts.Seconds()))
 			}
+			round += time.Duration(c.Trials.Count) * lasts
 			if c.Load.RateOfMax > 0 {
 				round += guessWarmup // to find the maximum
 			}
-			round += time.Duration(c.Trials.Count) * c.Window.MinDuration
 		}
 		requests += c.Trials.Count * perTrial
 		switch c.Warmup.Mode {

@@ -116,7 +116,7 @@ func TestIdentityAndMemoryAreThoseOfTheProcess(t *testing.T) {
 	if id, err := s.Identity(t.Context()); err != nil || id.BinaryHash != want {
 		t.Errorf("identity %+v, %v; want hash %s", id, err, want)
 	}
-	if u, err := s.Usage(t.Context()); err != nil || u.ProcessRSSPeak == nil || *u.ProcessRSSPeak < 1<<20 {
+	if u, err := s.Usage(t.Context()); err != nil || u.ProcessRSSPeak == nil || u.InUse == nil || *u.InUse < 1<<20 || *u.ProcessRSSPeak < *u.InUse {
 		t.Errorf("usage %+v, %v", u, err)
 	}
 	if age := time.Since(s.Started()); age < 0 || age > time.Minute {

@@ -246,7 +246,7 @@ func usage(t *testing.T, c Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, v := range map[string]*int64{"weights": u.Weights, "peak": u.PeakAlloc, "rss": u.ProcessRSSPeak} {
+	for name, v := range map[string]*int64{"weights": u.Weights, "peak": u.PeakAlloc, "rss": u.ProcessRSSPeak, "in use": u.InUse} {
 		if v != nil && *v < 0 {
 			t.Errorf("%s: %d bytes", name, *v)
 		}
