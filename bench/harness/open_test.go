@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,9 +151,10 @@ func TestGoodput(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f, n := steady(), 0
+				f := steady()
+				var n atomic.Int64
 				f.prefillOf = func(target.Request) time.Duration {
-					if n++; n%2 == 0 {
+					if n.Add(1)%2 == 0 {
 						return 500 * time.Millisecond
 					}
 					return 25 * time.Millisecond
