@@ -2,13 +2,11 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -16,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/paceline/paceline/bench/stat"
+	"github.com/paceline/paceline/bench/calibrate"
 )
 
 // row is one setting in which the clients take turns.
@@ -48,12 +46,12 @@ func rows(quick bool) []row {
 
 // sample is one turn of a client, and what the server says of it.
 type sample struct {
-	Row    string  `json:"row"`
-	Client string  `json:"client"`
-	Round  int     `json:"round"`
-	Sent   int     `json:"sent"` // requests, warm-up included, as the server counts them
-	Said   reading `json:"said"`
-	True   reading `json:"true"` // from the server's log; CPU and memory are not in it
+	Row    string            `json:"row"`
+	Client string            `json:"client"`
+	Round  int               `json:"round"`
+	Sent   int               `json:"sent"` // requests, warm-up included, as the server counts them
+	Said   calibrate.Reading `json:"said"`
+	True   calibrate.Reading `json:"true"` // from the server's log; CPU and memory are not in it
 }
 
 // compare runs all rows and prints the table.
@@ -96,11 +94,11 @@ func turns(ctx context.Context, r row, rounds int, stderr io.Writer) (samples []
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", client, err)
 			}
-			log, err := truths(ctx, url)
+			log, err := calibrate.Truths(ctx, url)
 			if err != nil {
 				return nil, err
 			}
-			s := sample{r.name, client, round + 1, len(log), said, trueReading(log, said)}
+			s := sample{r.name, client, round + 1, len(log), said, calibrate.True(log, said)}
 			fmt.Fprintf(stderr, "  %d/%d %-8s %9.0f req/s  TTFT %.2f ms, in truth %.2f\n", round+1, rounds, client, said.Rate, said.TTFTms, s.True.TTFTms)
 			samples = append(samples, s)
 		}
@@ -132,14 +130,14 @@ func startServer(ctx context.Context, r row) (url string, stop func() error, err
 }
 
 // child runs a client as a process of its own.
-func child(ctx context.Context, client, url string, r row) (reading, error) {
+func child(ctx context.Context, client, url string, r row) (calibrate.Reading, error) {
 	c := exec.CommandContext(ctx, os.Args[0], "-mode", client, "-url", url, "-slots", strconv.Itoa(r.slots), "-requests", strconv.Itoa(r.requests))
 	c.Stderr = os.Stderr
 	out, err := c.Output()
 	if err != nil {
-		return reading{}, err
+		return calibrate.Reading{}, err
 	}
-	var said reading
+	var said calibrate.Reading
 	if err := json.Unmarshal(out, &said); err != nil {
 		return said, fmt.Errorf("read what it says: %w", err)
 	}
@@ -147,50 +145,4 @@ func child(ctx context.Context, client, url string, r row) (reading, error) {
 		return said, fmt.Errorf("%d of %d requests failed", said.Errors, said.Requests)
 	}
 	return said, nil
-}
-
-// truths takes the server's log.
-func truths(ctx context.Context, url string) (log []truth, err error) {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/truth", http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	a, err := http.DefaultClient.Do(q)
-	if err != nil {
-		return nil, fmt.Errorf("ask the server what it did: %w", err)
-	}
-	defer a.Body.Close()
-	return log, json.NewDecoder(a.Body).Decode(&log)
-}
-
-// trueReading is what happened in a window that begins with the first of the last n requests of a log and lasts as long as a
-// client says; requests before them were its warm-up, and may reach into the window.
-func trueReading(log []truth, said reading) reading {
-	slices.SortFunc(log, func(a, b truth) int { return cmp.Compare(a.Received, b.Received) })
-	own := max(len(log)-said.Requests, 0)
-	if own == len(log) {
-		return reading{}
-	}
-	begin := log[own].Received
-	end := begin + int64(said.Window*1e9)
-	var ttft, tpot []float64
-	var r reading
-	tokens, busy := 0, int64(0)
-	for i, t := range log {
-		last := t.Written[len(t.Written)-1]
-		for _, at := range t.Written {
-			if at > begin && at <= end {
-				tokens++
-			}
-		}
-		busy += max(min(last, end)-max(t.Received, begin), 0)
-		if i >= own {
-			ttft = append(ttft, float64(t.Written[0]-t.Received)/1e6)
-			tpot = append(tpot, float64(last-t.Written[0])/1e6/float64(len(t.Written)-1))
-			r.Requests++
-		}
-	}
-	r.TTFTms, r.TPOTms, r.Window = stat.Median(ttft), stat.Median(tpot), said.Window
-	r.TokensRate, r.Rate, r.Concurrency = float64(tokens)/said.Window, float64(r.Requests)/said.Window, float64(busy)/1e9/said.Window
-	return r
 }

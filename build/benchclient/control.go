@@ -7,30 +7,27 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/paceline/paceline/bench/calibrate"
 	"github.com/paceline/paceline/bench/stat"
 )
 
-// words is the prompt of both clients.
-func words() string { return strings.TrimSpace(strings.Repeat("hello ", 128)) }
-
 // control is a client as one would write it in an afternoon: a goroutine a slot, kept connections, one reader a line.
-func control(ctx context.Context, o options) (reading, error) {
+func control(ctx context.Context, o options) (calibrate.Reading, error) {
 	body, err := json.Marshal(map[string]any{
 		"model": "scripted", "stream": true, "max_tokens": o.tokens, "stream_options": map[string]any{"include_usage": true},
-		"messages": []any{map[string]string{"role": "user", "content": words()}},
+		"messages": []any{map[string]string{"role": "user", "content": calibrate.Prompt()}},
 	})
 	if err != nil {
-		return reading{}, err
+		return calibrate.Reading{}, err
 	}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: o.slots}}
 	var next atomic.Int64
 	var mu sync.Mutex // guards what follows
-	var r reading
+	var r calibrate.Reading
 	var ttft, tpot []float64
 	var tokens int
 	var busy time.Duration

@@ -16,6 +16,8 @@ import (
 	"os"
 	"os/signal"
 	"time"
+
+	"github.com/paceline/paceline/bench/calibrate"
 )
 
 func main() {
@@ -73,37 +75,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "":
 		return compare(ctx, o, stdout, stderr)
 	case "serve":
-		return serve(ctx, o, stdout)
+		return calibrate.Serve(ctx, calibrate.Script{First: o.first, Gap: o.gap, Tokens: o.tokens}, stdout)
 	case "ours":
-		return report(stdout, ours)(ctx, o)
+		return report(stdout, func(ctx context.Context, o options) (calibrate.Reading, error) {
+			return calibrate.Client(ctx, o.url, o.slots, o.requests, o.tokens)
+		})(ctx, o)
 	case "control":
 		return report(stdout, control)(ctx, o)
 	}
 	return fmt.Errorf("mode %q: known are serve, ours, control", o.mode)
 }
 
-// reading is what a client says of its run.
-type reading struct {
-	TTFTms      float64 `json:"ttft_ms"` // median
-	TPOTms      float64 `json:"tpot_ms"` // median over requests
-	TokensRate  float64 `json:"tokens_per_s"`
-	Rate        float64 `json:"requests_per_s"`
-	Concurrency float64 `json:"concurrency"` // kept, mean
-	CPUms       float64 `json:"cpu_ms"`      // of the process, start and warm-up included
-	PeakMiB     float64 `json:"peak_mib"`    // of the process
-	Requests    int     `json:"requests"`
-	Window      float64 `json:"window_s"` // that rates and concurrency are of
-	Errors      int     `json:"errors"`
-}
-
 // report runs a client and prints what it says, with what the process took.
-func report(w io.Writer, client func(context.Context, options) (reading, error)) func(context.Context, options) error {
+func report(w io.Writer, client func(context.Context, options) (calibrate.Reading, error)) func(context.Context, options) error {
 	return func(ctx context.Context, o options) error {
 		r, err := client(ctx, o)
 		if err != nil {
 			return err
 		}
-		cpu, peak := used()
+		cpu, peak := calibrate.Used()
 		r.CPUms, r.PeakMiB = cpu.Seconds()*1e3, float64(peak)/(1<<20)
 		return json.NewEncoder(w).Encode(r)
 	}

@@ -68,7 +68,7 @@ that got worse.
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), runCommand(), checkCommand(), importCommand(), baselineCommand(), suiteCommand(), doctorCommand(), coordinatorCommand(), tokenCommand(), agentCommand(), versionCommand())
+	root.AddCommand(upCommand(), runCommand(), checkCommand(), importCommand(), calibrateCommand(), baselineCommand(), suiteCommand(), doctorCommand(), coordinatorCommand(), tokenCommand(), agentCommand(), versionCommand())
 	root.AddCommand(engineCommands()...)
 	return root
 }

@@ -34,7 +34,7 @@ func modules() []outside {
 		{"github.com/gin-gonic/gin", []string{"coordinator/api", "dashboard"}, "HTTP routing"},
 		{"github.com/danielgtaylor/huma/v2", []string{"coordinator/api"}, "OpenAPI, validation and handlers from one description"},
 		{"github.com/go-echarts/go-echarts/v2", []string{"dashboard/chart"}, "charts"},
-		{"golang.org/x/sys", []string{"bench/probe/host", "build/benchclient", "engine/cpu", "engine/model", "cmd/paceline"}, "system calls that the standard library lacks"},
+		{"golang.org/x/sys", []string{"bench/probe/host", "bench/calibrate", "engine/cpu", "engine/model", "cmd/paceline"}, "system calls that the standard library lacks"},
 		{"golang.org/x/term", []string{"cmd/paceline"}, "whether standard output is a terminal, and its width"},
 		{"golang.org/x/text", []string{"engine/token"}, "Unicode normal forms"},
 	}

@@ -1,4 +1,4 @@
-package main
+package calibrate
 
 import (
 	"runtime"
@@ -29,8 +29,8 @@ func exact() (end func()) {
 	return runtime.UnlockOSThread
 }
 
-// used is the CPU time of this process and the most memory that it had, in bytes.
-func used() (cpu time.Duration, peak int64) {
+// Used is the CPU time of this process and the most memory that it had, in bytes.
+func Used() (cpu time.Duration, peak int64) {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
 		return 0, 0

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package calibrate
 
 import "time"
 
@@ -11,4 +11,4 @@ func sleepUntil(at int64) { time.Sleep(time.Duration(at - now())) }
 
 func exact() (end func()) { return func() {} }
 
-func used() (cpu time.Duration, peak int64) { return 0, 0 }
+func Used() (cpu time.Duration, peak int64) { return 0, 0 }

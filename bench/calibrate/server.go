@@ -1,4 +1,4 @@
-package main
+package calibrate
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// truth is when a request's answer was really written, in ns of the server's clock.
-type truth struct {
+// Truth is when a request's answer was really written, in ns of the server's clock.
+type Truth struct {
 	Received int64   `json:"received"`
 	Written  []int64 `json:"written"` // of each token
 }
@@ -21,14 +21,22 @@ type truth struct {
 // scripted is a server that answers with programmed timing: the first token so long after the request was read, the others
 // at fixed distances from it, each written by itself. Deadlines are absolute, so that a late one moves no other.
 type scripted struct {
-	o  options
+	s  Script
 	mu sync.Mutex // guards log
 	// log are the answers in the order in which they ended; GET /truth empties it.
-	log []truth
+	log []Truth
 }
 
-// serve runs the server until ctx ends; it prints its address first.
-func serve(ctx context.Context, o options, stdout io.Writer) error {
+// Script is the timing of a server.
+type Script struct {
+	First  time.Duration // from a request to its first token
+	Gap    time.Duration // from a token to the next
+	Tokens int           // of each answer
+}
+
+// Serve is a server that answers by a script, whatever it is asked, until ctx ends; it prints its address first. It belongs
+// into a process of its own: what it takes of this one's cores would look like the client's.
+func Serve(ctx context.Context, script Script, stdout io.Writer) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
@@ -36,7 +44,7 @@ func serve(ctx context.Context, o options, stdout io.Writer) error {
 	if _, err := fmt.Fprintf(stdout, "http://%s\n", l.Addr()); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	s := &http.Server{Handler: &scripted{o: o}, ReadHeaderTimeout: time.Minute}
+	s := &http.Server{Handler: &scripted{s: script}, ReadHeaderTimeout: time.Minute}
 	defer context.AfterFunc(ctx, func() { _ = s.Close() })()
 	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
@@ -63,7 +71,7 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *scripted) complete(w http.ResponseWriter, r *http.Request) {
-	t := truth{Received: now(), Written: make([]int64, 0, s.o.tokens)}
+	t := Truth{Received: now(), Written: make([]int64, 0, s.s.Tokens)}
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return
 	}
@@ -80,18 +88,18 @@ func (s *scripted) complete(w http.ResponseWriter, r *http.Request) {
 		flusher.Flush()
 	}
 	write(head + `{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}` + "\n\n")
-	for i := range s.o.tokens {
+	for i := range s.s.Tokens {
 		finish := "null"
-		if i == s.o.tokens-1 {
+		if i == s.s.Tokens-1 {
 			finish = `"length"`
 		}
-		if at := t.Received + s.o.first.Nanoseconds() + int64(i)*s.o.gap.Nanoseconds(); at > now() {
+		if at := t.Received + s.s.First.Nanoseconds() + int64(i)*s.s.Gap.Nanoseconds(); at > now() {
 			sleepUntil(at)
 		}
 		t.Written = append(t.Written, now()) // just before the bytes go
 		write(head + `{"index":0,"delta":{"content":" the"},"finish_reason":` + finish + `}]}` + "\n\n")
 	}
-	write(head + fmt.Sprintf(`],"usage":{"prompt_tokens":100,"completion_tokens":%d,"total_tokens":%d}}`, s.o.tokens, 100+s.o.tokens) + "\n\ndata: [DONE]\n\n")
+	write(head + fmt.Sprintf(`],"usage":{"prompt_tokens":100,"completion_tokens":%d,"total_tokens":%d}}`, s.s.Tokens, 100+s.s.Tokens) + "\n\ndata: [DONE]\n\n")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log = append(s.log, t)
