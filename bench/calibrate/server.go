@@ -1,6 +1,7 @@
 package calibrate
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"strings"
 	"sync"
 	"time"
 )
@@ -103,4 +107,26 @@ func (s *scripted) complete(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log = append(s.log, t)
+}
+
+// Start starts a command that calls Serve, and gives the address that it prints. stop ends it.
+func Start(c *exec.Cmd) (url string, stop func() error, err error) {
+	c.Stderr = os.Stderr
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := c.Start(); err != nil {
+		return "", nil, fmt.Errorf("start a server of known timing: %w", err)
+	}
+	stop = func() error {
+		err := c.Process.Kill()
+		_ = c.Wait() // it was killed
+		return err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return "", nil, errors.Join(fmt.Errorf("start a server of known timing: it says no address: %w", err), stop())
+	}
+	return strings.TrimSpace(line), stop, nil
 }

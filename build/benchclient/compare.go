@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/paceline/paceline/bench/calibrate"
@@ -79,7 +77,7 @@ func compare(ctx context.Context, o options, stdout, stderr io.Writer) error {
 
 // turns lets the clients take turns on one server: ours, control, control, ours, …
 func turns(ctx context.Context, r row, rounds int, stderr io.Writer) (samples []sample, err error) {
-	url, stop, err := startServer(ctx, r)
+	url, stop, err := calibrate.Start(exec.CommandContext(ctx, os.Args[0], "-mode", "serve", "-tokens", "32", "-first", r.first.String(), "-gap", r.gap.String()))
 	if err != nil {
 		return nil, err
 	}
@@ -104,29 +102,6 @@ func turns(ctx context.Context, r row, rounds int, stderr io.Writer) (samples []
 		}
 	}
 	return samples, nil
-}
-
-// startServer starts a row's server as a process of its own.
-func startServer(ctx context.Context, r row) (url string, stop func() error, err error) {
-	c := exec.CommandContext(ctx, os.Args[0], "-mode", "serve", "-tokens", "32", "-first", r.first.String(), "-gap", r.gap.String())
-	c.Stderr = os.Stderr
-	out, err := c.StdoutPipe()
-	if err != nil {
-		return "", nil, err
-	}
-	if err := c.Start(); err != nil {
-		return "", nil, fmt.Errorf("start the server: %w", err)
-	}
-	stop = func() error {
-		err := c.Process.Kill()
-		_ = c.Wait() // it was killed
-		return err
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		return "", nil, errors.Join(fmt.Errorf("start the server: it says no address: %w", err), stop())
-	}
-	return strings.TrimSpace(line), stop, nil
 }
 
 // child runs a client as a process of its own.

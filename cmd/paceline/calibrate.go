@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -118,25 +116,7 @@ func scripted(ctx context.Context, s calibrate.Script) (url string, stop func() 
 	if err != nil {
 		return "", nil, err
 	}
-	c := exec.CommandContext(ctx, self, "calibrate", "--serve", "--first", s.First.String(), "--gap", s.Gap.String(), "--tokens", fmt.Sprint(s.Tokens))
-	c.Stderr = os.Stderr
-	out, err := c.StdoutPipe()
-	if err != nil {
-		return "", nil, err
-	}
-	if err := c.Start(); err != nil {
-		return "", nil, fmt.Errorf("start a server to measure the client with: %w", err)
-	}
-	stop = func() error {
-		err := c.Process.Kill()
-		_ = c.Wait() // it was killed
-		return err
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		return "", nil, errors.Join(fmt.Errorf("start a server to measure the client with: it says no address: %w", err), stop())
-	}
-	return strings.TrimSpace(line), stop, nil
+	return calibrate.Start(exec.CommandContext(ctx, self, "calibrate", "--serve", "--first", s.First.String(), "--gap", s.Gap.String(), "--tokens", fmt.Sprint(s.Tokens)))
 }
 
 func printCalibrations(w io.Writer, all []calibration) error {
