@@ -187,16 +187,22 @@ func TestGoodputCountsErrors(t *testing.T) {
 	})
 }
 
+// failing answers its first request only.
+func failing() *fake {
+	f := steady()
+	f.change = func(n int, _ *target.Request, _ *target.Reply, _ func(target.Event)) error {
+		if n > 0 {
+			return errors.New("500")
+		}
+		return nil
+	}
+	return f
+}
+
 // A target that answers nothing ends an open load as soon as a closed one.
 func TestOpenLoadGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := steady()
-		f.change = func(n int, _ *target.Request, _ *target.Reply, _ func(target.Event)) error {
-			if n > 0 {
-				return errors.New("500")
-			}
-			return nil
-		}
+		f := failing()
 		round, err := runFake(t, f, Deps{}, openly(func(c *spec.Cell) { c.Load.MaxInFlight = 512 }))
 		if err != nil || round.Cells[0].Valid {
 			t.Fatalf("error %v, valid %v", err, round.Cells[0].Valid)
@@ -243,13 +249,7 @@ func TestRateOfMax(t *testing.T) {
 // Where the maximum can't be measured the cell is invalid and says so.
 func TestRateOfMaxOfAFailingTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := steady()
-		f.change = func(n int, _ *target.Request, _ *target.Reply, _ func(target.Event)) error {
-			if n > 0 {
-				return errors.New("500")
-			}
-			return nil
-		}
+		f := failing()
 		round := mustRun(t, f, Deps{}, openly(func(c *spec.Cell) { c.Load.Rate, c.Load.RateOfMax = 0, 0.5 }))
 		if cell := round.Cells[0]; cell.Valid || len(cell.Reasons) == 0 || cell.Reasons[0].Code != "errors" {
 			t.Errorf("valid %v, reasons %+v", cell.Valid, cell.Reasons)

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/paceline/paceline/engine/cuda/driver"
@@ -80,13 +79,11 @@ func (c *check) launches() (err error) {
 		fmt.Println("skipped: no code for it:", err)
 		return nil
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	ctx, err := c.d.Context(c.info.Index)
+	ctx, end, err := c.context()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ctx.Close()) }()
+	defer end(&err)
 	m, err := ctx.Load(code)
 	if err != nil {
 		return err

@@ -44,8 +44,21 @@ func (c *check) config() (model.Config, error) {
 	return model.PresetConfig("qwen2.5-0.5b")
 }
 
+// context opens the device for the calling goroutine, which keeps its thread until end, which closes it.
+func (c *check) context() (ctx *driver.Context, end func(*error), err error) {
+	runtime.LockOSThread()
+	if ctx, err = c.d.Context(c.info.Index); err != nil {
+		runtime.UnlockOSThread()
+		return nil, nil, err
+	}
+	return ctx, func(err *error) {
+		*err = errors.Join(*err, ctx.Close())
+		runtime.UnlockOSThread()
+	}, nil
+}
+
 // code loads the kernels of each format.
-func (c *check) code() error {
+func (c *check) code() (err error) {
 	if c.r.Emulated {
 		return nil // the tests built what they need
 	}
@@ -57,13 +70,11 @@ func (c *check) code() error {
 	if err != nil {
 		return err
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	ctx, err := c.d.Context(c.info.Index)
+	ctx, end, err := c.context()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ctx.Close()) }()
+	defer end(&err)
 	for _, f := range []kernels.Format{kernels.BF16, kernels.W8, kernels.W4} {
 		s, err := kernels.ShapeOf(cfg, f)
 		if err != nil {
@@ -151,13 +162,11 @@ func tail(s string, n int) string { return s[max(0, len(s)-n):] }
 
 // copies measures how fast the device copies its own memory: what is read and what is written, together.
 func (c *check) copies() (err error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	ctx, err := c.d.Context(c.info.Index)
+	ctx, end, err := c.context()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ctx.Close()) }()
+	defer end(&err)
 	size, turns := int64(1<<30), 20
 	if c.smoke {
 		size, turns = 1<<20, 1
