@@ -92,6 +92,14 @@ func unitOf(unit string) (name string, factor float64) {
 		return "seconds_per_token", 1e-3
 	case "B":
 		return "bytes", 1
+	case "ms/ktok": // a thousand tokens
+		return "seconds_per_token", 1e-6
+	case "ms/tok/ktok":
+		return "seconds_per_token_squared", 1e-6
+	case "ms/ktok²":
+		return "seconds_per_token_squared", 1e-9
+	case "B/req":
+		return "bytes_per_request", 1
 	case "B/tok":
 		return "bytes_per_token", 1
 	case "tok":
