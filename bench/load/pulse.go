@@ -25,8 +25,8 @@ type Pulse struct {
 	beats []Beat
 }
 
-// StartPulse starts a pulse with the given period (5 ms or more keeps its own
-// cost under a thousandth of a core).
+// StartPulse starts a pulse with the given period. A beat takes some 60 µs of CPU time
+// where waking an idle virtual core is dear: a hundredth of a core at 5 ms.
 func StartPulse(ctx context.Context, clock Clock, period time.Duration) *Pulse {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &Pulse{clock: clock, period: period, cancel: cancel, beats: make([]Beat, 0, 1024)}
