@@ -97,6 +97,7 @@ func (r *round) execute(ctx context.Context, c spec.Cell, offset int, low floor,
 	for i := range e.trials() {
 		out.Trials = append(out.Trials, r.trial(e, i+1, low, truths))
 	}
+	out.Reasons = append(out.Reasons, saturated(out.Trials[len(out.Trials)-e.trials():])...)
 	r.emitSamples(e, truths)
 	if k := e.driver.keeper; k != nil && offset == 0 {
 		v, reason := k.value()
@@ -176,6 +177,7 @@ func (r *round) trial(e *execution, index int, low floor, truth func(*exchange, 
 	values, reasons := Values(w)
 	reasons = append(reasons, judgeTrial(e.cell, w, values)...)
 	reasons = append(reasons, judgeCache(e.cell, w, headOf(e.cell, r.tok, target.TraitsOf(r.target)))...)
+	reasons = append(reasons, oversaturated(w)...)
 	reasons = append(reasons, r.telemetry.throttled(s)...)
 	if r.deps.Environment.Hardware.GPUCount > 0 {
 		reasons = append(reasons, judgeGPUs(r.telemetry.gpus(s), r.deps.Foreign)...)
