@@ -63,3 +63,12 @@ func coefficient(id metric.ID, x, y []float64, degree int) []result.Value {
 	}
 	return []result.Value{v}
 }
+
+// growth is the slope of a line through points that are enough for an interval, and half of its 95 % interval.
+func growth(x, y []float64) (slope, half float64, ok bool) {
+	f, ok := stat.Polynomial(x, y, 1)
+	if !ok || len(x) < 2*leastPoints || math.IsNaN(f.Half[1]) {
+		return 0, 0, false
+	}
+	return f.Of[1], f.Half[1], true
+}

@@ -3,11 +3,9 @@ package harness
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/paceline/paceline/bench/result"
-	"github.com/paceline/paceline/bench/stat"
 	"github.com/paceline/paceline/bench/target"
 	"github.com/paceline/paceline/suites/spec"
 )
@@ -71,9 +69,9 @@ func (k *keeper) value() (result.Value, *result.Reason) {
 	for _, p := range k.list {
 		x, y = append(x, float64(p.requests)), append(y, float64(p.bytes))
 	}
-	f, ok := stat.Polynomial(x, y, 1)
-	if !ok || math.IsNaN(f.Half[1]) {
+	slope, half, ok := growth(x, y)
+	if !ok {
 		return result.Value{}, &result.Reason{Code: "usage", Warn: true, Detail: "no line goes through the memory that was read"}
 	}
-	return result.Value{Metric: "mem_leak", Value: max(f.Of[1]-f.Half[1], 0), N: len(k.list), Spread: f.Half[1]}, nil
+	return result.Value{Metric: "mem_leak", Value: max(slope-half, 0), N: len(k.list), Spread: half}, nil
 }

@@ -2,10 +2,8 @@ package harness
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/paceline/paceline/bench/result"
-	"github.com/paceline/paceline/bench/stat"
 )
 
 // An open load that is more than a target can serve has no latency: requests wait longer and longer, and what is measured is how
@@ -27,17 +25,14 @@ func oversaturated(w Window) []result.Reason {
 			at, wait = append(at, float64(s.Scheduled)/1e9), append(wait, ms(s.Events[0]-s.Scheduled))
 		}
 	}
-	f, ok := stat.Polynomial(at, wait, 1)
-	if !ok || len(at) < 2*leastPoints || math.IsNaN(f.Half[1]) {
-		return nil
-	}
-	least := f.Of[1] - f.Half[1]
-	if least < 1000*behindLimit {
+	slope, half, ok := growth(at, wait)
+	least := slope - half
+	if !ok || least < 1000*behindLimit {
 		return nil
 	}
 	return []result.Reason{{
 		Code: "oversaturated", Warn: true,
-		Detail: fmt.Sprintf("the time to the first token grew by %.3g ms each second (at least %.3g): this is more than the target can serve, and its latencies say how long the trial was", f.Of[1], least),
+		Detail: fmt.Sprintf("the time to the first token grew by %.3g ms each second (at least %.3g): this is more than the target can serve, and its latencies say how long the trial was", slope, least),
 	}}
 }
 

@@ -1,10 +1,6 @@
 package imports
 
-import (
-	"fmt"
-
-	"github.com/paceline/paceline/bench/result"
-)
+import "github.com/paceline/paceline/bench/result"
 
 // readAIPerf reads profile_export_aiperf.json. Its inter_token_latency is one value a request, our time per output token; its
 // inter_chunk_latency are the gaps between chunks.
@@ -31,15 +27,14 @@ func readAIPerf(name string, b []byte) (*Document, error) {
 	} {
 		list = append(list, stats(m[1], 1, func(s string) string { return m[0] + "." + s }, words)...)
 	}
-	if err := mustBeNumbers(v, list); err != nil {
-		return nil, err
-	}
 	config, _ := v["input_config"].(map[string]any)
 	for _, part := range []string{"input_config", "run_info", "telemetry_data"} {
 		delete(v, part)
 	}
-	n := numbers{}
-	flatten("", v, n)
+	n, err := numbersOf(v, list)
+	if err != nil {
+		return nil, err
+	}
 	d := newBuilder("aiperf", name)
 	if v["was_cancelled"] == true {
 		d.failed("the run was cancelled")
@@ -58,21 +53,4 @@ func readAIPerf(name string, b []byte) (*Document, error) {
 		point["concurrency"], point["rate"] = textOf(dig(p, "concurrency")), textOf(dig(p, "rate"))
 	}
 	return d.doc, d.setting(result.Hardware{}, "aiperf", model, point).put("aiperf", n, list)
-}
-
-// first is the first element of a list; nil: there is none.
-func first(v any) any {
-	if list, ok := v.([]any); ok && len(list) > 0 {
-		return list[0]
-	}
-	return nil
-}
-
-// benchmarks are the elements of a list that must not be empty.
-func elements(v any, what string) ([]any, error) {
-	list, ok := v.([]any)
-	if !ok || len(list) == 0 {
-		return nil, fmt.Errorf("%w: it has no %s", ErrFormat, what)
-	}
-	return list, nil
 }

@@ -37,11 +37,10 @@ func readGuideLLM(name string, b []byte) (*Document, error) {
 		if !ok {
 			return nil, fmt.Errorf("benchmark %d has no metrics", i+1)
 		}
-		if err := mustBeNumbers(metrics, list); err != nil {
+		n, err := numbersOf(metrics, list)
+		if err != nil {
 			return nil, fmt.Errorf("benchmark %d: %w", i+1, err)
 		}
-		n := numbers{}
-		flatten("", metrics, n)
 		good, bad := n["request_totals.successful"], n["request_totals.errored"]
 		n.share(bad, good+bad)
 		if good == 0 {

@@ -43,8 +43,8 @@ type Document struct {
 	// Shown are values that are no level to hold another against unless somebody asks for it: tails of a single run, and
 	// what another tool measures and we don't.
 	Shown map[Series]bool
-	// From are the fields that values of another tool came from.
-	From map[Series]From
+	// From are the fields that values of another tool came from, as it names them.
+	From map[Series]string
 	// Failed is what the file itself says went wrong with the measurement.
 	Failed []string
 }

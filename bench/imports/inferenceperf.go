@@ -19,11 +19,10 @@ func readInferencePerf(name string, b []byte) (*Document, error) {
 	for _, m := range [][2]string{{"time_to_first_token", "ttft"}, {"time_per_output_token", "tpot"}, {"inter_token_latency", "gap"}, {"request_latency", "e2e"}} {
 		list = append(list, stats(m[1], 1000, func(s string) string { return "successes.latency." + m[0] + "." + s }, words)...)
 	}
-	if err := mustBeNumbers(v, list); err != nil {
+	n, err := numbersOf(v, list)
+	if err != nil {
 		return nil, err
 	}
-	n := numbers{}
-	flatten("", v, n)
 	good, bad := n["successes.count"], n["failures.count"]
 	n.share(bad, good+bad)
 	d := newBuilder("inference-perf", name)

@@ -88,7 +88,7 @@ func (b *builder) llama(row map[string]any) error {
 			if err := c.add(id, "", metric.Neutral, v); err != nil {
 				return err
 			}
-			b.from(c, id, From{Field: "samples_ts", Factor: 1})
+			b.from(c, id, "samples_ts")
 		}
 		c.next()
 	}

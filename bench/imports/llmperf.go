@@ -22,11 +22,10 @@ func readLLMPerf(name string, b []byte) (*Document, error) {
 	for _, m := range [][2]string{{"ttft", "ttft"}, {"end_to_end_latency", "e2e"}} {
 		list = append(list, stats(m[1], 1000, func(s string) string { return "results_" + m[0] + "_s_" + s }, words)...)
 	}
-	if err := mustBeNumbers(v, list); err != nil {
+	n, err := numbersOf(v, list)
+	if err != nil {
 		return nil, err
 	}
-	n := numbers{}
-	flatten("", v, n)
 	delete(n, "timestamp")
 	d := newBuilder("llmperf", name)
 	if n["results_num_completed_requests"] == 0 {

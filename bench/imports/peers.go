@@ -85,12 +85,6 @@ func stats(name string, factor float64, named func(stat string) string, words ma
 	return list
 }
 
-// From is the field that a value came from.
-type From struct {
-	Field  string
-	Factor float64 // from its unit to ours
-}
-
 // put adds a file's numbers to a cell: those that are ours as ours, the others under the tool's name. Where two fields are
 // one metric the first in the list is taken.
 func (c *cell) put(tool string, n numbers, list []mapped) error {
@@ -104,7 +98,7 @@ func (c *cell) put(tool string, n numbers, list []mapped) error {
 		if err := c.add(m.id, "", metric.Neutral, v*m.factor); err != nil {
 			return fmt.Errorf("field %s: %w", m.path, err)
 		}
-		c.b.from(c, m.id, From{m.path, m.factor})
+		c.b.from(c, m.id, m.path)
 		if def, _ := metric.ID(m.id).Def(); def.Name != m.id && !strings.HasSuffix(m.id, ".p50") && !strings.HasSuffix(m.id, ".mean") {
 			c.b.shown(c, m.id) // a tail of one run is no level to hold another against
 		}
@@ -117,7 +111,7 @@ func (c *cell) put(tool string, n numbers, list []mapped) error {
 		if err := c.add(id, "", metric.Neutral, n[path]); err != nil {
 			return fmt.Errorf("field %s: %w", path, err)
 		}
-		c.b.from(c, id, From{path, 1})
+		c.b.from(c, id, path)
 		c.b.shown(c, id)
 	}
 	return nil
@@ -130,11 +124,11 @@ func (b *builder) shown(c *cell, id string) {
 	b.doc.Shown[Series{c.digest, metric.ID(id)}] = true
 }
 
-func (b *builder) from(c *cell, id string, f From) {
+func (b *builder) from(c *cell, id, field string) {
 	if b.doc.From == nil {
-		b.doc.From = map[Series]From{}
+		b.doc.From = map[Series]string{}
 	}
-	b.doc.From[Series{c.digest, metric.ID(id)}] = f
+	b.doc.From[Series{c.digest, metric.ID(id)}] = field
 }
 
 // setting is a cell of a tool's file: what it is called, and what tells it from others.
@@ -162,7 +156,7 @@ func (n numbers) share(failed, all float64) {
 // errorShare is the path of an error rate that was computed from counts.
 const errorShare = "errors of requests"
 
-// text is a number or a text of a configuration, as one; whole numbers without a point.
+// textOf is a number or a text of a configuration, as one; whole numbers without a point.
 func textOf(v any) string {
 	switch v := v.(type) {
 	case json.Number:
@@ -185,6 +179,33 @@ func dig(v any, path ...string) any {
 		v = m[key]
 	}
 	return v
+}
+
+// first is the first element of a list; nil: there is none.
+func first(v any) any {
+	if list, ok := v.([]any); ok && len(list) > 0 {
+		return list[0]
+	}
+	return nil
+}
+
+// elements are those of a list that must not be empty.
+func elements(v any, what string) ([]any, error) {
+	list, ok := v.([]any)
+	if !ok || len(list) == 0 {
+		return nil, fmt.Errorf("%w: it has no %s", ErrFormat, what)
+	}
+	return list, nil
+}
+
+// numbersOf gathers the numbers of a file; what the list maps must be numbers where it is there.
+func numbersOf(v any, list []mapped) (numbers, error) {
+	if err := mustBeNumbers(v, list); err != nil {
+		return nil, err
+	}
+	n := numbers{}
+	flatten("", v, n)
+	return n, nil
 }
 
 // mustBeNumbers says which of the fields that a map names is there and no number.

@@ -24,12 +24,13 @@ func readTRTLLM(name string, b []byte) (*Document, error) {
 	} {
 		list = append(list, stats(m[1], 1, func(s string) string { return m[0] + "." + s }, words)...)
 	}
-	if err := mustBeNumbers(v, list); err != nil {
-		return nil, err
-	}
-	n := numbers{}
+	parts := map[string]any{}
 	for _, part := range []string{"performance", "streaming_metrics", "request_info", "dataset"} {
-		flatten(part, v[part], n)
+		parts[part] = v[part]
+	}
+	n, err := numbersOf(parts, list)
+	if err != nil {
+		return nil, err
 	}
 	d := newBuilder("trtllm-bench", name)
 	model := textOf(dig(v, "engine", "model"))

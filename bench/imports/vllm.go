@@ -26,11 +26,10 @@ func readVLLM(name string, b []byte) (*Document, error) {
 		list = append(list, stats(ours, 1, func(s string) string { return s + "_" + theirs + "_ms" }, words)...)
 		list = append(list, mapped{"median_" + theirs + "_ms", ours + ".p50", 1})
 	}
-	if err := mustBeNumbers(v, list); err != nil {
+	n, err := numbersOf(v, list)
+	if err != nil {
 		return nil, err
 	}
-	n := numbers{}
-	flatten("", v, n)
 	n.share(n["failed"], n["failed"]+n["completed"])
 	d := newBuilder("vllm", name)
 	if n["completed"] == 0 {

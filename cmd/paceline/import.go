@@ -67,7 +67,7 @@ func importedJSON(docs []*imports.Document) (list []imported) {
 			if x.From[s.Cell] == nil {
 				x.From[s.Cell] = map[string]string{}
 			}
-			x.From[s.Cell][string(s.Metric)] = f.Field
+			x.From[s.Cell][string(s.Metric)] = f
 		}
 		list = append(list, x)
 	}
@@ -101,7 +101,7 @@ func printImported(w io.Writer, d *imports.Document, all bool) error {
 					unit = d.Defs[series].Unit
 				}
 				if f, ok := d.From[series]; ok {
-					from = "from " + f.Field
+					from = "from " + f
 				}
 				fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", v.Metric, strings.Join(roundsOf(d, series), " "), unit, from)
 			}

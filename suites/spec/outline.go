@@ -72,7 +72,7 @@ func (o *outline) hang(path string, n *schema) {
 	o.nodes[around].Properties[name] = n
 }
 
-func (o *outline) object(path string, _ []string) {
+func (o *outline) object(path string) {
 	o.nodes[path] = &schema{Type: "object", Properties: map[string]*schema{}, Additional: false}
 }
 

@@ -121,7 +121,7 @@ func clip(s string) string {
 // mapping reads the members of a mapping; keys that it lacks are left alone.
 func (r *reader) mapping(path string, n ast.Node, members ...member) {
 	if r.outline != nil {
-		r.outline.object(path, keys(members))
+		r.outline.object(path)
 		for _, m := range members {
 			m.read(join(path, m.key), nil)
 		}
